@@ -72,7 +72,11 @@ struct Taking {
 impl Uplink for Taking {
     async fn chain(&self) -> Result<ChainNow, UplinkError> {
         use utilidor_gateway::clock::Clock as _;
-        Ok(ChainNow { time_ms: self.clock.now_ms(), height: 1, is_development: true })
+        Ok(ChainNow { time_ms: self.clock.now_ms(), height: 1 })
+    }
+
+    async fn is_development(&self) -> Result<bool, UplinkError> {
+        Ok(true)
     }
 
     async fn sign(&self, readings: &[Waiting]) -> Result<NewBatch, UplinkError> {

@@ -51,9 +51,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
-    let lang = help::language(std::env::args().skip(1), locale.as_deref());
+    // What is not UTF-8 is no option's name, but may be a path.
+    let words = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let lang = help::language(words(), locale.as_deref());
     // Programs read the same in any language.
-    sentence::speak(if std::env::args().any(|word| word == "--json") { text::Lang::En } else { lang });
+    sentence::speak(if words().any(|word| word == "--json") { text::Lang::En } else { lang });
     let matches = help::localized(Arguments::command(), lang).try_get_matches();
     let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = arguments.unwrap_or_else(|error| help::refuse(error));

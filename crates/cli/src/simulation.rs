@@ -200,16 +200,30 @@ pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happ
         let meter = meter.ok_or_else(|| bad(said!("the terms name no meter {}", "条款中没有表计 {}", line.meter)))?;
         let register = line.register.of(meter.carrier).map_err(bad)?;
         let number = terms.meters.iter().position(|other| other.meter == meter.meter).unwrap_or_default() as u8;
-        let before = shown.insert(number, (line.time, register)).filter(|(time, _)| *time < line.time);
-        if let Some((_, before)) = before.filter(|(_, before)| *before > register) {
-            let show = |register| units::quantity_of(register, Some(meter.carrier));
-            return Err(bad(said!(
-                "the register of meter {} goes back from {} to {}",
-                "表计 {} 的示数从 {} 倒退到 {}",
-                line.meter,
-                show(before),
-                show(register)
-            )));
+        let before = shown.insert(number, (line.time, register));
+        let [was, is] = [before.map_or(register, |(_, before)| before), register]
+            .map(|register| units::quantity_of(register, Some(meter.carrier)));
+        match before {
+            Some((time, before)) if time == line.time && before != register => {
+                return Err(bad(said!(
+                    "meter {} shows {was} and {is} at one time",
+                    "表计 {} 在同一时刻既为 {was} 又为 {is}",
+                    line.meter
+                )));
+            }
+            Some((time, before)) if time < line.time && before > register => {
+                let what = said!(
+                    "the register of meter {} goes back from {was} to {is}",
+                    "表计 {} 的表底从 {was} 倒退到 {is}",
+                    line.meter
+                );
+                return Err(bad(what).next(said!(
+                    "where it began again from zero, or is another device's, write what it would show had it gone on: add what was shown \
+                     before, less what the new one began with",
+                    "若表底归零重计或已换表，请写其一直累计时的数值：加上此前的表底，减去新表的起始表底"
+                )));
+            }
+            _ => {}
         }
         happenings.push((line.time, Happening::Reading { meter: number, register }));
     }
@@ -260,6 +274,12 @@ mod tests {
         let failure = readings(back, coded).unwrap_err();
         assert!(
             failure.what().to_string().contains("line 3: the register of meter 0 goes back from 5.000 kWh"),
+            "{failure:?}"
+        );
+        let twice = b"meter,time,register\n0,2025-01-01T00:00:00Z,9 kWh\n0,2025-01-01T00:00:00Z,5 kWh\n";
+        let failure = readings(twice, coded).unwrap_err();
+        assert!(
+            failure.what().to_string().contains("line 3: meter 0 shows 9.000 kWh and 5.000 kWh at one time"),
             "{failure:?}"
         );
     }

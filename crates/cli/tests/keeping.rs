@@ -4,9 +4,14 @@ mod common;
 
 use common::Desk;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What an account may spend, as the running node says.
 fn free(desk: &Desk, account: &str) -> Value {
@@ -129,6 +134,89 @@ fn a_copy_of_a_running_node_is_sound_and_has_all_that_was_final_before() {
     let node = desk.start_node();
     desk.run(&format!("account issue {account} 1 --as founder")).ok();
     assert_eq!(node.stop(), 0);
+}
+
+/// What a node's folder has of a file while its copy was made: how often it was written, by the last number in it.
+fn written(copy: &Path, name: &str) -> u64 {
+    let bytes = fs::read(copy.join("chain/storage/large").join(name)).unwrap();
+    u64::from_be_bytes(*bytes.last_chunk().unwrap())
+}
+
+#[test]
+fn a_file_that_grows_all_the_time_is_copied_on_from_where_its_copy_ended() {
+    let (desk, _) = played();
+    let folder = desk.path().join("town/chain/storage/large");
+    fs::create_dir(&folder).unwrap();
+    let grown = |name: &str, bytes: u64| {
+        let mut file = fs::File::options().create_new(true).write(true).open(folder.join(name)).unwrap();
+        file.set_len(bytes).unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
+        file
+    };
+    // One that takes longer to copy than the writer is still; one that changes at its beginning too; one that shows the moment.
+    let (mut long, mut within, mut short) = (grown("long", 400 << 20), grown("within", 1 << 20), grown("short", 0));
+    let is_over = AtomicBool::new(false);
+    let made = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1_u64.. {
+                let number = number.to_be_bytes();
+                [&mut long, &mut within, &mut short].into_iter().for_each(|file| file.write_all(&number).unwrap());
+                within.write_all_at(&number, 0).unwrap();
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(250));
+            }
+        });
+        let made = desk.run("node backup --data town --to copy");
+        is_over.store(true, Ordering::Relaxed);
+        made
+    });
+    made.ok();
+    let copy = desk.path().join("copy");
+    let number = written(&copy, "long");
+    assert!(number > 1, "it grew meanwhile");
+    assert_eq!(written(&copy, "short"), number, "all are as of one moment");
+    assert_eq!(written(&copy, "within"), number);
+    let within = fs::read(copy.join("chain/storage/large/within")).unwrap();
+    assert_eq!(u64::from_be_bytes(*within.first_chunk().unwrap()), number, "what changed within is copied again");
+    // The digests are those of what is there.
+    desk.run("node restore --from copy --data back").ok();
+}
+
+#[test]
+fn what_cannot_be_written_is_not_the_read_model_s_damage() {
+    let (desk, _) = played();
+    // Less than the read model needs: the disk of the copy is full.
+    let limited = "ulimit -f 64; trap '' XFSZ; utilidor node backup --data town --to copy";
+    let full = desk.shell(limited).output().unwrap();
+    let said = String::from_utf8(full.stderr).unwrap();
+    assert_eq!(full.status.code(), Some(1), "{said}");
+    assert!(said.contains("could not copy the read model") && !said.contains("left out"), "{said}");
+    assert!(!desk.path().join("copy").exists() && !desk.path().join("copy.unfinished").exists(), "half a copy is none");
+
+    let said = desk.run("node backup --data town --to nowhere/copy").failed(1);
+    assert!(!said.contains("cut off"), "there is nothing to remove: {said}");
+}
+
+#[test]
+fn a_path_need_not_be_utf_8() {
+    let (desk, _) = played();
+    // As an older machine writes a Chinese name.
+    let copy = OsStr::from_bytes(b"\xb1\xb8\xb7\xdd");
+    for json in [None, Some("--json")] {
+        let _ = fs::remove_dir_all(desk.path().join(copy));
+        let mut command = desk.command(&["node", "backup", "--data", "town", "--to"]);
+        let made = command.arg(copy).args(json).output().unwrap();
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert_eq!(made.status.code(), Some(0), "{said}");
+        assert!(desk.path().join(copy).join("index.sqlite").exists(), "{said}");
+    }
+
+    let refused = desk.command(&["status", "--lang", "zh"]).arg(copy).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("错误："), "{said}");
 }
 
 #[test]

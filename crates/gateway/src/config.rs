@@ -13,6 +13,7 @@ mod folder;
 mod meter;
 mod place;
 mod unit;
+mod unread;
 
 pub use self::bus::{Bus, BusProtocol, MAX_TOKENS, Tokens};
 pub use self::error::ConfigError;
@@ -20,6 +21,7 @@ pub use self::meter::Meter;
 pub(crate) use self::meter::no_carrier;
 pub use self::place::Place;
 pub use self::unit::UnitAddress;
+pub use self::unread::Unread;
 
 use self::bus::WrittenBus;
 use self::folder::Collected;
@@ -340,6 +342,7 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             ("interval = \"15min\"", "interval = \"0s\"", "site.interval: 0s is not between"),
             ("interval = \"15min\"", "interval = \"-15min\"", "site.interval: -15min is less than no time"),
             ("10.0.3.7:4001", "10.0.3.7", "bus[0].address"),
+            ("10.0.3.7:4001", "mqtt://10.0.3.7:4001", "bus[0].address: \"mqtt://10.0.3.7:4001\" is no address: write"),
             ("[::1]:502", "10.0.3.7:4001", "bus[1].address: 10.0.3.7:4001 is where bus \"hall-3\" is already"),
             ("name = \"roof\"", "name = \"\"", "bus[1].name: it is empty"),
             ("interval = \"15min\"", "interval = \"1s\"\nkeep = \"0d\"", "site.keep: 0d is not between"),
@@ -399,14 +402,49 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
                 "site.node: a node's address names no",
             ),
             ("address = \"", "address = \"u:S3CRET@", ".address: an address names no user"),
-            ("name = \"roof\"", "name = \"roof\"\nPassword = \"S3CRET\"", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\npasswd = \"S3CRET\"", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\npassphrase = S3CRET", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\n密码 = \"S3CRET\"", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\nurl = \"mqtt://u:S3CRET@h\"", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\npassword = \"S3CRET\"", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\npassword = S3CRET", "line 13: a password stands in a file"),
-            ("name = \"roof\"", "name = \"roof\"\nlogin = { password = \"S3CRET\" }", "line 13: a password stands"),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\nPassword = \"S3CRET\"",
+                "line 13: unknown field `Password`, expected",
+            ),
+            ("name = \"roof\"", "name = \"roof\"\npwd = \"S3CRET\"", "line 13: unknown field `pwd`"),
+            ("name = \"roof\"", "name = \"roof\"\ntoken = \"S3CRET\"", "line 13: unknown field `token`"),
+            ("name = \"roof\"", "name = \"roof\"\nname.x = \"S3CRET\"", "line 13: name.x: "),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\npassphrase = S3CRET",
+                "line 13: passphrase: string values must be quoted",
+            ),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\npassword_file = S3CRET",
+                "line 13: password_file: string values must be quoted",
+            ),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\npassword_file = [\"S3CRET\"]",
+                "line 13: password_file: invalid type: sequence, expected",
+            ),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\nuser = [\"u@S3CRET\"]",
+                "line 13: user: invalid type: sequence, expected a string",
+            ),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\nretries = \"u@S3CRET, expected\"",
+                "line 13: retries: invalid type: string, expected u32",
+            ),
+            ("name = \"roof\"", "name = \"roof\"\nserial = \"u@S3CRET\"", "line 13: serial: it cannot be read"),
+            ("name = \"roof\"", "name = \"roof\"\n密码 = \"S3CRET\"", "line 13: 密码: "),
+            ("name = \"roof\"", "name = \"roof\"\nurl = \"mqtt://u:pa#S3CRET@h:1\"", "line 13: unknown field `url`"),
+            ("name = \"roof\"", "name = \"roof\"\nlogin = { password = \"S3CRET\" }", "line 13: unknown field `login`"),
+            (
+                "name = \"roof\"",
+                "name = \"roof\"\nuser = \"u\" # S3CRET\nuser = \"v\" # S3CRET",
+                "line 14: user: duplicate key",
+            ),
+            ("name = \"roof\"", "name = \"roof\"\nuser = \"\"\"\nS3CRET==\\x\"\"\"", "line 14: "),
             (
                 "protocol = \"modbus-tcp\"",
                 "protocol = \"mqtt\"\nuser = \"u\"\npassword_file = \"S3CRET\"",
@@ -417,10 +455,23 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             let told = format!("{error} {error:?} {:?}", error.sentence());
             assert!(told.contains(said) && !told.contains("S3CRET"), "{told}");
         }
-        let error = refused(&GOOD.replace("name = \"roof\"", "name = \"roof\"\npasword_file = \"f\""));
-        assert!(error.contains("pasword_file"), "what is no secret is shown: {error}");
-        let error = refused(&GOOD.replace("name = \"roof\"", "name = \"roof\"\ncolour = 15 # see the password note"));
-        assert!(error.contains("colour"), "a remark is no password: {error}");
+        // What is no secret is shown.
+        let of = |line: &str| {
+            let error = Config::read(&GOOD.replace("name = \"roof\"", line), Path::new("")).unwrap_err();
+            (error.to_string(), error.sentence().zh)
+        };
+        let (shown, _) = of("name = secretariat");
+        assert!(shown.contains("12 | name = secretariat") && shown.contains("must be quoted"), "{shown}");
+        let (english, chinese) = of("tokens = [\"alice@example.org\", 5]");
+        assert_eq!(english, "line 12: tokens: tokens are a word in quotes, or a list of such");
+        assert!(chinese.starts_with("第 12 行：tokens："), "{chinese}");
+        let (english, chinese) = of("name = \"secretariat\"  speed = 9600");
+        assert!(english.starts_with("line 12: name: unexpected key or value"), "{english}");
+        assert!(chinese.starts_with("第 12 行：name："), "{chinese}");
+        let (_, chinese) = of("name = \"roof\"\npwd = \"x\"");
+        assert!(chinese.starts_with("第 13 行：没有名为 `pwd` 的字段；可用 `name`、"), "{chinese}");
+        let (_, chinese) = of("name = 5 # a@b");
+        assert_eq!(chinese, "第 12 行：name：此处是整数，应为带引号的文本");
     }
 
     fn refused(text: &str) -> String {

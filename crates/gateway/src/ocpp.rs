@@ -25,7 +25,7 @@ use crate::journal::JournalError;
 use crate::kept::{Kept, SILENT_INTERVALS, Shared};
 use crate::poller::next_due;
 use crate::profile;
-use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
+use crate::protocol::ocpp::{self, Answering, Call, Said, Shown, ShownValue, Version};
 use crate::reason::sentence;
 use crate::signed;
 use crate::told::{Taken, Told};
@@ -386,7 +386,10 @@ async fn take(
     }
     let is_kept = !taken.iter().any(|taken| matches!(taken, Taken::Refused(code) if signed::comes_again(code)));
     let answer = match is_kept {
-        true => ocpp::answer(call, version, now_ms, transaction, is_known),
+        true => {
+            let interval_ms = central.shared.interval_ms;
+            ocpp::answer(call, version, Answering { now_ms, interval_ms, transaction, is_known })
+        }
         false => ocpp::not_kept(call),
     };
     Ok((taken, answer))

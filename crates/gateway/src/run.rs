@@ -66,9 +66,15 @@ pub enum GatewayClock {
 impl GatewayClock {
     /// The clock for a chain. Without uplink it is the machine's: only a development chain has another, and that is on hand.
     pub async fn of(uplink: &impl Uplink) -> Self {
+        if !matches!(uplink.is_development().await, Ok(true)) {
+            return Self::Machine(SystemClock::default());
+        }
         match uplink.chain().await {
-            Ok(chain) if chain.is_development => Self::Chain(SetClock::at(chain.time_ms)),
-            _ => Self::Machine(SystemClock::default()),
+            Ok(chain) => {
+                tracing::info!("the chain is for development: its time is what readings are stamped with");
+                Self::Chain(SetClock::at(chain.time_ms))
+            }
+            Err(_) => Self::Machine(SystemClock::default()),
         }
     }
 

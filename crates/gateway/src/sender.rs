@@ -101,7 +101,8 @@ pub struct Sender<U> {
     shared: Shared,
     /// The clock that is moved with the chain's time, before the two are compared.
     follows: Option<SetClock>,
-    last_trouble: Option<String>,
+    /// What was last told to be wrong with the way and is not over, once that was looked up: it may have been told before a restart.
+    last_trouble: Option<Option<String>>,
     /// Why the ledger was not asked of its meters, where that failed the last time.
     unasked: Option<Sentence>,
     warned: bool,
@@ -346,11 +347,20 @@ impl<U: Uplink> Sender<U> {
             "发送部分因本程序的缺陷而中止，运行日志中有说明；几分钟后重新开始"
         );
         tracing::error!(code = "uplink/fault", "{detail}");
-        if self.last_trouble.as_deref() != Some("uplink/fault") {
+        if self.last_trouble().await?.as_deref() != Some("uplink/fault") {
             self.shared.note(None, "uplink/fault", detail, None).await?;
-            self.last_trouble = Some("uplink/fault".into());
+            *self.last_trouble().await? = Some("uplink/fault".into());
         }
         Ok(())
+    }
+
+    /// What was last told to be wrong with the way, unless it is over.
+    async fn last_trouble(&mut self) -> Result<&mut Option<String>, JournalError> {
+        let known = match self.last_trouble.take() {
+            Some(known) => known,
+            None => self.shared.writer.call(|journal| journal.trouble_on_the_way()).await?,
+        };
+        Ok(self.last_trouble.insert(known))
     }
 
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
@@ -390,14 +400,14 @@ impl<U: Uplink> Sender<U> {
         };
         match trouble {
             Some((code, detail)) => {
-                if self.last_trouble.as_deref() != Some(code) {
+                if self.last_trouble().await?.as_deref() != Some(code) {
                     tracing::warn!(code, "{detail}");
                     self.shared.note(None, code, detail, None).await?;
-                    self.last_trouble = Some(code.into());
+                    *self.last_trouble().await? = Some(code.into());
                 }
             }
             None => {
-                if self.last_trouble.take().is_some() {
+                if self.last_trouble().await?.take().is_some() {
                     let detail = sentence!("the ledger answers again", "账本恢复应答");
                     self.shared.note(None, "uplink/up", detail, None).await?;
                 }

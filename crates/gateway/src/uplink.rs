@@ -25,8 +25,6 @@ pub struct ChainNow {
     pub time_ms: u64,
     /// Height of its last block.
     pub height: u64,
-    /// Whether its operator moves its time.
-    pub is_development: bool,
 }
 
 /// A meter as the ledger has it.
@@ -102,6 +100,11 @@ impl UplinkError {
 pub trait Uplink: Send + Sync + 'static {
     /// Where the chain stands.
     fn chain(&self) -> impl Future<Output = Result<ChainNow, UplinkError>> + Send;
+
+    /// Whether it is a development chain, whose operator moves its time. That is not believed on a node's word.
+    fn is_development(&self) -> impl Future<Output = Result<bool, UplinkError>> + Send {
+        async { Ok(false) }
+    }
 
     /// Signs a batch of readings, which stand by meter and time. Sends nothing.
     fn sign(&self, readings: &[Waiting]) -> impl Future<Output = Result<NewBatch, UplinkError>> + Send;

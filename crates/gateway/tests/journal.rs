@@ -203,8 +203,21 @@ fn what_is_taken_back_of_a_clock_that_was_found_wrong_meanwhile_is_refused_and_w
     assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None);
     let entry = journal.entries(&Filter::default(), 10).unwrap().remove(0);
     let Sentence { en, zh } = entry.refusal.unwrap().1;
-    assert_eq!(en, "the gateway's clock was -90000 ms ahead of the chain's time");
-    assert_eq!(zh, "网关时钟比链上时间快 -90000 毫秒");
+    assert_eq!(en, "the gateway's clock was 90000 ms behind the chain's time");
+    assert_eq!(zh, "网关时钟比链上时间慢 90000 毫秒");
+}
+
+#[test]
+fn of_more_readings_than_are_asked_for_the_newest_are_shown_and_from_a_time_on_the_first() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[10, 20, 30, 40].map(|time| reading(1, time, time, epoch))).unwrap();
+    let times =
+        |filter| journal.entries(&filter, 2).unwrap().iter().map(|entry| entry.reading.time_ms).collect::<Vec<_>>();
+    assert_eq!(times(Filter::default()), [30, 40]);
+    assert_eq!(times(Filter { from_ms: 15, ..Filter::default() }), [20, 30]);
+    assert_eq!(times(Filter { open_only: true, ..Filter::default() }), [10, 20], "what waits is oldest first");
 }
 
 #[test]
@@ -623,6 +636,13 @@ fn what_is_no_journal_is_refused_by_name_and_left_as_it_is() {
 
     let other = desk.folder.path().join("other.sqlite");
     rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE meta (a)").unwrap();
+    for layout in [2, 4] {
+        set_layout(&other, layout);
+        for error in both(&other) {
+            assert!(matches!(error, JournalError::Strange { .. }), "others number theirs as well: {error:?}");
+        }
+    }
+    set_layout(&other, 0);
     let before = std::fs::read(&other).unwrap();
     for error in both(&other) {
         assert!(matches!(error, JournalError::Strange { .. }), "{error:?}");

@@ -157,7 +157,10 @@ async fn a_gateway_stops_at_a_damaged_page_before_anything_is_signed() {
     struct There;
     impl Uplink for There {
         async fn chain(&self) -> Result<ChainNow, UplinkError> {
-            Ok(ChainNow { height: 1, time_ms: BEGIN, is_development: true })
+            Ok(ChainNow { height: 1, time_ms: BEGIN })
+        }
+        async fn is_development(&self) -> Result<bool, UplinkError> {
+            Ok(true)
         }
         async fn sign(&self, _: &[Waiting]) -> Result<NewBatch, UplinkError> {
             panic!("nothing is signed from a damaged journal")

@@ -132,7 +132,7 @@ impl Uplink for Fake {
             return Err(UplinkError::Down);
         }
         let ledger = self.ledger();
-        Ok(ChainNow { time_ms: ledger.time_ms, height: ledger.height, is_development: false })
+        Ok(ChainNow { time_ms: ledger.time_ms, height: ledger.height })
     }
 
     async fn sign(&self, readings: &[Waiting]) -> Result<NewBatch, UplinkError> {
@@ -377,6 +377,22 @@ async fn a_meter_for_which_the_ledger_refuses_a_whole_batch_stops_no_other_meter
     gateway.settle().await;
     assert_eq!(gateway.fake.ledger().certified.len(), 4 * 20, "nothing of it is lost");
     gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn what_was_wrong_with_the_way_before_a_restart_is_told_to_be_over_after_it() {
+    let mut gateway = Gateway::new().await;
+    gateway.fake.set(Weather::Down);
+    assert!(matches!(gateway.step().await, Step::Down { .. }));
+    gateway.crash().await;
+    gateway.fake.set(Weather::Down);
+    assert!(matches!(gateway.step().await, Step::Down { .. }));
+    gateway.settle().await;
+    gateway.crash().await;
+    gateway.settle().await;
+    let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["uplink/down", "uplink/up"], "each once");
 }
 
 #[tokio::test]

@@ -17,9 +17,11 @@ use utilidor_gateway::uplink::{Answer, HttpUplink, Uplink as _, UplinkError, Wor
 use utilidor_sdk::{Account, Client, ClientError};
 use utilidor_types::block::transaction_hash;
 use utilidor_types::event::RefusedReading;
+use utilidor_types::council::Threshold;
+use utilidor_types::genesis::{ChainKind, Limits};
 use utilidor_types::{
-    AccountId, Action, Bounded, Cause, CertificateId, ChainId, Event, MeterId, Money, PrivateKey, Receipt, Refusal,
-    Timestamp, TransactionHash, Verdict,
+    AccountId, Action, Bounded, Cause, CertificateId, ChainId, Event, Genesis, MeterId, Money, PrivateKey, Receipt,
+    Refusal, Timestamp, TransactionHash, Verdict,
 };
 
 const CHAIN: ChainId = ChainId([7; 16]);
@@ -43,6 +45,7 @@ fn problem(status: u16, code: &str) -> Value {
 /// What a node says.
 struct Says {
     status: Value,
+    genesis: Option<Genesis>,
     /// To a submission.
     result: Value,
     /// Of a transaction that is asked for; nothing if it is in no block.
@@ -55,11 +58,21 @@ struct Node(Arc<Mutex<Says>>);
 
 impl Node {
     async fn new() -> (Self, HttpUplink) {
+        Self::of(CHAIN).await
+    }
+
+    async fn of(chain: ChainId) -> (Self, HttpUplink) {
         let status = json!({
-            "chain": CHAIN, "kind": "production", "height": 41, "time_ms": 1, "block": "00".repeat(32),
+            "chain": chain, "kind": "production", "height": 41, "time_ms": 1, "block": "00".repeat(32),
             "state_root": "00".repeat(32), "pool": 0, "indexed_height": 41, "version": "0.1.0"
         });
-        let node = Self(Arc::new(Mutex::new(Says { status, result: json!({}), transaction: None, submissions: 0 })));
+        let node = Self(Arc::new(Mutex::new(Says {
+            status,
+            genesis: None,
+            result: json!({}),
+            transaction: None,
+            submissions: 0,
+        })));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let serving = node.clone();
@@ -74,7 +87,7 @@ impl Node {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        (node, HttpUplink::new(Account::on_chain(client, CHAIN, PrivateKey::ed25519([3; 32])), WORDS))
+        (node, HttpUplink::new(Account::on_chain(client, chain, PrivateKey::ed25519([3; 32])), WORDS))
     }
 
     fn says(&self) -> std::sync::MutexGuard<'_, Says> {
@@ -85,6 +98,7 @@ impl Node {
         let mut says = self.says();
         let answer = match (request.method(), request.uri().path()) {
             (_, "/v1/status") => Some(says.status.clone()),
+            (_, "/v1/genesis") => says.genesis.as_ref().map(|genesis| json!(genesis)),
             (&Method::POST, "/v1/transactions") => {
                 says.submissions += 1;
                 Some(json!({ "results": [says.result] }))
@@ -122,6 +136,29 @@ async fn a_batch_may_stand_in_the_next_thousand_blocks_and_in_none_after_them() 
     assert_eq!(batch(&uplink).await.0.expires, 1_041);
     node.says().status["height"] = json!(100_000);
     assert_eq!(batch(&uplink).await.0.expires, 101_000);
+}
+
+#[tokio::test]
+async fn whose_clock_counts_is_a_matter_of_the_genesis_document_and_not_of_a_node_s_word() {
+    let genesis = |kind| Genesis {
+        kind,
+        time: Timestamp(1),
+        validators: Bounded::empty(),
+        epoch_length: u64::MAX,
+        threshold: Threshold::TWO_THIRDS,
+        members: Bounded::empty(),
+        limits: Limits::DEFAULT,
+    };
+    let [production, development] = [ChainKind::Production, ChainKind::Development].map(genesis);
+    let (node, uplink) = Node::of(production.chain()).await;
+    node.says().status["kind"] = json!("development");
+    node.says().genesis = Some(production);
+    assert!(!uplink.is_development().await.unwrap());
+    node.says().genesis = Some(development.clone());
+    assert!(!uplink.is_development().await.unwrap(), "another chain's document");
+    let (node, uplink) = Node::of(development.chain()).await;
+    node.says().genesis = Some(development);
+    assert!(uplink.is_development().await.unwrap());
 }
 
 const FINAL: Answer = Answer::Final { height: 42, refused: Vec::new() };

@@ -150,7 +150,7 @@ impl Node {
 impl Uplink for Node {
     async fn chain(&self) -> Result<ChainNow, UplinkError> {
         self.reachable()?;
-        Ok(self.with(|ledger| ChainNow { time_ms: ledger.time_ms, height: ledger.height, is_development: false }))
+        Ok(self.with(|ledger| ChainNow { time_ms: ledger.time_ms, height: ledger.height }))
     }
 
     async fn sign(&self, readings: &[Waiting]) -> Result<NewBatch, UplinkError> {

@@ -27,7 +27,9 @@ mod store;
 
 pub use page::{Paging, PagingRefused};
 pub use questions::{Interest, Questions, ReadError, Reader};
-pub use store::{CompareError, Compared, Difference, SCHEMA_VERSION, Standing, compare, copy, faults, standing};
+pub use store::{
+    CompareError, Compared, Difference, SCHEMA_VERSION, Standing, compare, copy, faults, is_of_the_machine, standing,
+};
 
 use crate::fold::{FoldError, Known};
 use crate::store::Store;

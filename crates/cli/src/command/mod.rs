@@ -37,7 +37,7 @@ use crate::arguments::{Arguments, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{t, units};
+use crate::{say, t, units};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, btree_map::Entry};
@@ -112,8 +112,8 @@ fn show_done_of(out: Output, done: &Done, made: Value, measured: &event::Measure
 
 /// Where what was done stands.
 fn done_line(out: &Output, done: &Done) -> String {
-    let [what, block, transaction] = [t!("done"), t!("block"), t!("transaction")].map(|word| out.word(word));
-    format!("{what}: {block} {}, {transaction} {}", done.height, done.hash)
+    let (height, hash) = (done.height, done.hash);
+    say!(out, "done: block {height}, transaction {hash}", "完成：区块 {height}，交易 {hash}")
 }
 
 /// Quantities by band; bands without any are left out.

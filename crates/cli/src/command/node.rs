@@ -98,7 +98,7 @@ Example:
         #[arg(long, value_name = "CATEGORIES", default_value = "accounts,trade,meters")]
         oversight: String,
         /// Send traces to a collector of OpenTelemetry, by OTLP over HTTP [default: as node.toml says, else none]
-        #[arg(long, value_name = "URL", env = "UTILIDOR_TRACES")]
+        #[arg(long, value_name = "URL", env = "UTILIDOR_TRACES", hide_env_values = true)]
         traces: Option<String>,
         /// Vote at once although the vote guard is lost: only if the operators have agreed on it because too many guards are lost
         #[arg(long)]

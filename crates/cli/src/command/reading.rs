@@ -380,16 +380,20 @@ fn said(meter: MeterView, records: Vec<(u64, Result<MeterRun, Failure>)>) -> (Se
     (Series { meter, readings }, wrong)
 }
 
-/// What became of readings of which some were refused.
+/// What became of readings of which some were refused. So many of the others are `certified`, now or before.
 fn refused_text(certified: u64, refused: usize) -> Said {
-    match certified {
-        0 => said!(
+    match (certified, refused) {
+        (0, 1) => {
+            said!("the one reading was refused: nothing is certified", "仅有的 1 条读数被拒绝：没有任何读数得到认证")
+        }
+        (0, _) => said!(
             "all {refused} readings were refused: nothing is certified",
             "全部 {refused} 条读数均被拒绝：没有任何读数得到认证"
         ),
         _ => said!(
-            "{refused} readings were refused; {certified} are certified",
-            "{refused} 条读数被拒绝；{certified} 条已认证"
+            "of {} readings {refused} refused, {certified} certified",
+            "{} 条读数中 {refused} 条被拒绝，{certified} 条已认证",
+            certified + refused as u64
         ),
     }
 }
@@ -408,7 +412,7 @@ async fn submit(
         context.out.show(&json!({ "certified_already": already }), |_| certified::sentence(already).to_string());
         return Ok(());
     }
-    let (mut certified, mut refused) = (0, Vec::new());
+    let (mut certified, mut refused) = (already as u64, Vec::new());
     let mut placed = placed.as_slice();
     for batch in batches(runs) {
         let here;

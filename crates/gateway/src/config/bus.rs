@@ -160,7 +160,7 @@ pub(super) struct WrittenBus {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "tokens are a word in quotes, or a list of such")]
 pub(super) enum WrittenTokens {
     Word(String),
     List(Vec<String>),

@@ -1,9 +1,10 @@
 //! Why a configuration is not one.
 
+use super::unread::{self, Unread};
 use super::{MAX_CONFIG_BYTES, MAX_SITE_BYTES};
 use crate::causes;
 use crate::profile::ProfileError;
-use crate::reason::{Reason, Sentence, reason, sentence};
+use crate::reason::{Reason, Sentence, sentence};
 use std::path::PathBuf;
 
 /// Why a configuration is not one.
@@ -56,6 +57,9 @@ pub enum ConfigError {
     /// It is not TOML, or a field is unknown, missing or of another type.
     #[error("{0}")]
     Syntax(Box<toml::de::Error>),
+    /// The same, of lines on which a secret may stand.
+    #[error("{0}")]
+    Unread(Unread),
     /// A profile is wrong.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -69,28 +73,17 @@ pub enum ConfigError {
     },
 }
 
-/// Where one of these stands, a secret may.
-const SECRETS: [&str; 6] = ["passw", "passphrase", "secret", "密码", "口令", "@"];
-
 impl ConfigError {
-    /// Of a text that is no configuration. What stands there is shown, unless it is a password.
+    /// Of a text that is no configuration.
     pub(super) fn syntax(error: toml::de::Error, text: &str) -> Self {
         let span = error.span().unwrap_or(0..text.len());
         let begin = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
         let end = text[span.end..].find('\n').map_or(text.len(), |length| span.end + length);
-        // The parts of words are not told apart: rather one error too many has no text. A remark holds no field.
-        let fields = text[begin..end].lines().filter_map(|line| line.split('#').next()).collect::<String>();
-        let fields = fields.to_lowercase().replace("password_file", "");
-        if !SECRETS.iter().any(|word| fields.contains(word)) {
+        let lines = &text[begin..end];
+        if unread::can_be_shown(lines) {
             return Self::Syntax(Box::new(error));
         }
-        let reason = reason!(
-            "a password stands in a file of its own, not in the configuration",
-            "口令写在单独的文件中，不写在配置里";
-            "write it into a file that only this user may read, and password_file = \"FILE\" here",
-            "请将其写入仅本用户可读的文件，并在此处写 password_file = \"文件\""
-        );
-        Self::Value { place: format!("line {}", text[..begin].matches('\n').count() + 1), reason }
+        Self::Unread(Unread::of(text[..begin].matches('\n').count() + 1, lines, error.message()))
     }
 
     /// What is wrong, with its cause.
@@ -120,6 +113,7 @@ impl ConfigError {
                 let path = path.display();
                 source.sentence().after(&format!("in {path}: "), &format!("{path} 中，"))
             }
+            Self::Unread(unread) => unread.sentence(),
             Self::Syntax(error) => sentence!("{error}", "配置的写法有误：{error}"),
             Self::Profile(ProfileError::Field { profile, field, reason }) => reason
                 .what

@@ -23,7 +23,9 @@ impl Place {
         serial: Option<SerialPort>,
     ) -> Result<Self, (&'static str, Reason)> {
         let is_address = |address: &str| {
-            address.rsplit_once(':').is_some_and(|(host, _)| !host.is_empty()) && port_of(address).is_some()
+            // Others write a broker's address as a URL.
+            address.rsplit_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'))
+                && port_of(address).is_some()
         };
         match (address, serial) {
             (Some(address), _) if names_a_login(&address) => Err((

@@ -62,7 +62,14 @@ fn uncompared() -> Sentence {
 }
 
 fn was_ahead(ms: i64) -> Sentence {
-    sentence!("the gateway's clock was {ms} ms ahead of the chain's time", "网关时钟比链上时间快 {ms} 毫秒")
+    let apart = ms.unsigned_abs();
+    if ms < 0 {
+        return sentence!(
+            "the gateway's clock was {apart} ms behind the chain's time",
+            "网关时钟比链上时间慢 {apart} 毫秒"
+        );
+    }
+    sentence!("the gateway's clock was {apart} ms ahead of the chain's time", "网关时钟比链上时间快 {apart} 毫秒")
 }
 
 /// Deletes what a wrong clock has stamped if a right one began after it, and before a time: what it stamped says nothing of when it was.

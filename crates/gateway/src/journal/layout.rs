@@ -25,7 +25,13 @@ pub(super) fn of(connection: &Connection) -> Result<i32, JournalError> {
 /// Refuses layouts that are not read, and databases of something else: a new one has no tables.
 pub(super) fn expect(connection: &Connection, path: &Path) -> Result<(), JournalError> {
     match of(connection)? {
-        OLDEST..=SCHEMA_VERSION => Ok(()),
+        // Others number their layouts as well.
+        OLDEST..=SCHEMA_VERSION => {
+            let sql =
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('reading', 'batch', 'clock')";
+            let own: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+            if own == 3 { Ok(()) } else { Err(JournalError::Strange { path: path.into() }) }
+        }
         0 => {
             let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if tables == 0 { Ok(()) } else { Err(JournalError::Strange { path: path.into() }) }

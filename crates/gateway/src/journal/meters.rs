@@ -212,6 +212,15 @@ impl Journal {
         Ok(())
     }
 
+    /// The code of what was last told to be wrong with the way to the ledger, unless that was told to be over.
+    pub fn trouble_on_the_way(&self) -> Result<Option<String>, JournalError> {
+        let mut newest = self.connection.prepare_cached(
+            "SELECT code FROM event WHERE meter IS NULL AND code LIKE 'uplink/%' ORDER BY id DESC LIMIT 1",
+        )?;
+        let newest: Option<String> = newest.query_row([], |row| row.get(0)).optional()?;
+        Ok(newest.filter(|code| code != "uplink/up"))
+    }
+
     /// The newest events, newest first.
     pub fn events(&self, most: usize) -> Result<Vec<Event>, JournalError> {
         let mut statement = self.connection.prepare_cached(

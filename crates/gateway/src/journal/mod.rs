@@ -396,6 +396,13 @@ pub struct Filter {
     pub open_only: bool,
 }
 
+impl Filter {
+    /// Which are wanted where there are more than can be shown: the newest, unless somebody says from when on, or asks for what waits.
+    pub const fn takes_newest(&self) -> bool {
+        self.from_ms == 0 && !self.open_only
+    }
+}
+
 /// Times, heights and registers are below 2^63: the ledger's calendar ends in 2106, and registers were checked.
 fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

@@ -76,20 +76,22 @@ impl Journal {
         Ok(statement.query_row([], |row| from_sql(row.get(0)?)).optional()?)
     }
 
-    /// Readings with their evidence: of a meter, from a time on, before another, all or the open ones; oldest first.
+    /// Readings with their evidence: of a meter, from a time on, before another, all or the open ones. The oldest stands first, and where
+    /// there are more than `most`, [`Filter::takes_newest`] says which.
     pub fn entries(&self, filter: &Filter, most: usize) -> Result<Vec<Entry>, JournalError> {
         let mut from_ms = filter.from_ms;
         if filter.open_only {
             let Some(oldest) = self.backlog()?.1 else { return Ok(Vec::new()) };
             from_ms = from_ms.max(oldest);
         }
+        let direction = if filter.takes_newest() { "DESC" } else { "ASC" };
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT meter, time_ms, register, epoch, bus, protocol, request, answer, {STATE}, batch, height, hash, code, detail,
                     detail_zh
              FROM reading LEFT JOIN batch ON batch.id = reading.batch
              WHERE time_ms >= ?2 AND time_ms < ?3 AND (?1 IS NULL OR meter = ?1)
                AND (?4 = 0 OR {STATE} < 2)
-             ORDER BY time_ms, meter LIMIT ?5"
+             ORDER BY time_ms {direction}, meter {direction} LIMIT ?5"
         ))?;
         let values = params![
             filter.meter.map(|meter| meter.0),
@@ -98,8 +100,11 @@ impl Journal {
             filter.open_only,
             most as i64
         ];
-        let rows = statement.query_map(values, entry)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut entries = statement.query_map(values, entry)?.collect::<Result<Vec<_>, _>>()?;
+        if filter.takes_newest() {
+            entries.reverse();
+        }
+        Ok(entries)
     }
 }
 

@@ -37,8 +37,8 @@ const MAX_VALUES: usize = 256;
 const MAX_ID: usize = 36;
 /// Longest name of a station.
 const MAX_STATION: usize = 48;
-/// How often a station is asked to say that it is there, in seconds.
-const HEARTBEAT_SECONDS: u32 = 300;
+/// The longest for which a station may be asked to say nothing, in seconds.
+const MAX_HEARTBEAT_SECONDS: u64 = 300;
 
 /// Whether a station can have this name: it stands in the address that the station connects to.
 pub fn is_station(name: &str) -> bool {
@@ -297,12 +297,29 @@ fn signed(text: String) -> String {
     serde_json::from_str(&text).ok().and_then(within).unwrap_or(text)
 }
 
-/// The answer to a call: `transaction` is the number of the one that begins, `is_known` says whether whoever charges may.
-pub fn answer(call: &Call, version: Version, now_ms: u64, transaction: i64, is_known: bool) -> String {
+/// What the gateway knows when it answers a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Answering {
+    /// The time.
+    pub now_ms: u64,
+    /// How often its meters are read: a station that was heard in each interval is not silent.
+    pub interval_ms: u64,
+    /// The number of the transaction that begins.
+    pub transaction: i64,
+    /// Whether whoever charges may.
+    pub is_known: bool,
+}
+
+/// The answer to a call.
+pub fn answer(call: &Call, version: Version, knows: Answering) -> String {
+    let Answering { now_ms, interval_ms, transaction, is_known } = knows;
     let status = json!({ "status": if is_known { "Accepted" } else { "Invalid" } });
     let now = Timestamp(now_ms).to_rfc3339();
     let payload = match &call.said {
-        Said::Boot => json!({ "status": "Accepted", "currentTime": now, "interval": HEARTBEAT_SECONDS }),
+        Said::Boot => {
+            let heartbeat = (interval_ms / 1_000).clamp(1, MAX_HEARTBEAT_SECONDS);
+            json!({ "status": "Accepted", "currentTime": now, "interval": heartbeat })
+        }
         Said::Heartbeat => json!({ "currentTime": now }),
         Said::Authorize { .. } if version == Version::V201 => json!({ "idTokenInfo": status }),
         Said::Authorize { .. } => json!({ "idTagInfo": status }),
@@ -428,6 +445,9 @@ mod tests {
         assert_eq!(call("[4,\"1\",\"InternalError\",\"\",{}]", Version::V16), Ok(None));
     }
 
+    const KNOWS: Answering =
+        Answering { now_ms: 1_800_000_000_000, interval_ms: 900_000, transaction: 1, is_known: true };
+
     #[test]
     fn every_call_is_answered_with_its_own_id() {
         for (action, expected) in [
@@ -437,7 +457,16 @@ mod tests {
             ("Dance", r#"[4,"7","NotImplemented","Dance is not known here",{}]"#),
         ] {
             let call = call(&format!("[2,\"7\",\"{action}\",{{}}]"), Version::V16).unwrap().unwrap();
-            assert_eq!(answer(&call, Version::V16, 1_800_000_000_000, 1, true), expected);
+            assert_eq!(answer(&call, Version::V16, KNOWS), expected);
+        }
+    }
+
+    #[test]
+    fn a_station_is_heard_in_each_interval() {
+        let boot = call("[2,\"7\",\"BootNotification\",{}]", Version::V16).unwrap().unwrap();
+        for (interval_ms, seconds) in [(10_000, 10), (1_500, 1), (900_000, 300)] {
+            let answer = answer(&boot, Version::V16, Answering { interval_ms, ..KNOWS });
+            assert!(answer.contains(&format!("\"interval\":{seconds}}}")), "{interval_ms}: {answer}");
         }
     }
 }

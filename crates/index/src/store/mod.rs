@@ -11,6 +11,7 @@ pub use compare::{CompareError, Compared, Difference, compare};
 use crate::fold::{Changes, Closed, FoldError, Known, fold};
 use before::Stored;
 use columns::{int, value};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::Path;
 use std::time::Duration;
@@ -155,8 +156,29 @@ pub fn faults(path: &Path) -> rusqlite::Result<Vec<String>> {
 
 /// Writes all rows of one moment into a new file, those that stand in the log beside the file too. A node may be writing meanwhile.
 pub fn copy(from: &Path, to: &Path) -> rusqlite::Result<()> {
-    let to = to.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(to.into()))?;
+    // A path is whatever the file system takes for one, which need not be UTF-8.
+    let to = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_encoded_bytes()));
     open_to_read(from)?.execute("VACUUM INTO ?1", [to]).map(drop)
+}
+
+/// Whether it is the machine that failed, so that nothing is known of the file: a full disk, a folder that may not be written.
+pub fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            CannotOpen
+                | DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+                | SystemIoFailure
+        )
+    )
 }
 
 /// How far the tables in a file are, if they are of this release's schema.

@@ -6,10 +6,14 @@ use utilidor_types::meter::{
     run_message,
 };
 use utilidor_types::ocmf::OcmfError;
-use utilidor_types::{ChainId, MeterId, OcmfRecord, PrivateKey, PublicKey, Reading};
+use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
+use utilidor_types::{ChainId, MeterId, OcmfRecord, PrivateKey, PublicKey, Reading, encode};
 
 /// Most readings of one meter that stand in one run, for callers that cut longer series.
 pub const RUN_READINGS: usize = MAX_RUN_READINGS;
+
+/// Most bytes of a batch's runs: what is around them in a transaction has a kilobyte. Records that devices have signed are long.
+const MAX_BATCH_BYTES: usize = MAX_TRANSACTION_BYTES - 1024;
 
 /// Readings of a meter without a signature: the gateway that submits them answers for the meter.
 pub fn gateway_run(meter: MeterId, readings: Vec<Reading>) -> Result<MeterRun, TooLong> {
@@ -38,14 +42,19 @@ pub fn record_run(meter: MeterId, key: PublicKey, record: OcmfRecord) -> Result<
 /// proves the bill of one shows nothing of another (ADR 0023).
 pub fn batches(runs: Vec<MeterRun>) -> Vec<Vec<MeterRun>> {
     let mut batches = Vec::new();
-    let (mut batch, mut readings): (Vec<MeterRun>, _) = (Vec::new(), 0);
+    let (mut batch, mut readings, mut bytes): (Vec<MeterRun>, _, _) = (Vec::new(), 0, 0);
     for run in runs {
         let of_another = batch.last().is_some_and(|last| last.meter != run.meter);
-        if of_another || batch.len() == MAX_RUNS || readings + run.readings.len() > MAX_BATCH_READINGS {
+        let length = encode(&run).len();
+        let is_full = batch.len() == MAX_RUNS
+            || readings + run.readings.len() > MAX_BATCH_READINGS
+            || bytes + length > MAX_BATCH_BYTES;
+        if !batch.is_empty() && (of_another || is_full) {
             batches.push(std::mem::take(&mut batch));
-            readings = 0;
+            (readings, bytes) = (0, 0);
         }
         readings += run.readings.len();
+        bytes += length;
         batch.push(run);
     }
     if !batch.is_empty() {
@@ -91,6 +100,22 @@ mod tests {
         assert!(batches(Vec::new()).is_empty());
         let one: Vec<_> = (0..67).map(|_| gateway_run(MeterId([1; 16]), readings(MAX_RUN_READINGS)).unwrap()).collect();
         assert_eq!(batches(one).len(), 4);
+    }
+
+    #[test]
+    fn records_that_devices_have_signed_are_cut_into_batches_that_a_transaction_takes() {
+        let key = PrivateKey::ed25519([7; 32]).public_key();
+        let record = OcmfRecord::new("x".repeat(500)).unwrap();
+        let run = |hour| MeterRun {
+            meter: MeterId([1; 16]),
+            readings: vec![Reading { time: Timestamp(hour), register: Quantity(hour) }].try_into().unwrap(),
+            signature: Some(MeterSignature::Ocmf(SignedRecord { key, record: record.clone() })),
+        };
+        let runs: Vec<_> = (0..1_500).map(run).collect();
+        let cut = batches(runs.clone());
+        assert_eq!(cut.concat(), runs);
+        assert!(cut.len() > 1 && cut.len() < 5, "{}", cut.len());
+        assert!(cut.iter().all(|batch| encode(batch).len() < MAX_TRANSACTION_BYTES));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub fn hint(code: &str) -> Option<Said> {
             "see the broker's access list, and the name that the gateway logs in with",
             "检查代理的访问控制列表，以及网关登录所用的名称"
         ),
+        // It tells that something is over.
+        ("line", "restored") => return None,
         ("line", _) => said!(
             "see the cable, the address in the configuration, the speed and the format of the serial port or server",
             "检查接线、配置中的地址、串口或串口服务器的速率与格式"

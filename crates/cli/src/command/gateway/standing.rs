@@ -30,11 +30,14 @@ struct Line<'a> {
     signed: Option<(PathBuf, Standing)>,
 }
 
-/// Until when the ledger had each meter when it was last asked.
-fn certified(journal: &Journal) -> Result<HashMap<MeterId, u64>, JournalError> {
+/// Until when, and at which register, the ledger had each meter when it was last asked.
+fn certified(journal: &Journal) -> Result<HashMap<MeterId, Seen>, JournalError> {
     let known = journal.registrations()?.into_iter();
-    let read = |text: &str| serde_json::from_str::<Registration>(text).ok();
-    Ok(known.filter_map(|(id, text)| Some((id, read(&text)?.last_ms))).collect())
+    let read = |text: &str| {
+        let known: Registration = serde_json::from_str(text).ok()?;
+        Some(Seen { time_ms: known.last_ms, register: known.register })
+    };
+    Ok(known.filter_map(|(id, text)| Some((id, read(&text)?))).collect())
 }
 
 /// The file of a meter whose device signs, and the records in it.
@@ -62,9 +65,12 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         let last = journal.last_reading(meter.id)?;
         let last = last.map(|last| Seen { time_ms: last.time_ms, register: last.register });
         let counts = of_meters.remove(&meter.id).unwrap_or_default();
+        // A reading that was refused is not its last; what was certified before is.
+        let last = last.or_else(|| certified.get(&meter.id).copied().filter(|_| counts.final_ > 0));
         let signed = kept(config, meter)?;
         let refused = Refused::of(&journal, meter.id)?;
-        let standing = |records: &[_]| Standing::of(records, certified.get(&meter.id).copied(), &refused);
+        let standing =
+            |records: &[_]| Standing::of(records, certified.get(&meter.id).map(|seen| seen.time_ms), &refused);
         let signed = signed.map(|(file, records)| (file, standing(&records)));
         meters.push(Line { meter, last, counts, signed });
     }
@@ -123,7 +129,7 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
             (t!("on_the_way"), counts.in_transaction.to_string()),
             (t!("readings"), counts.final_.to_string()),
             (t!("refused"), counts.refused.to_string()),
-            (t!("oldest"), or_dash(counts.oldest_open_ms.map(Timestamp))),
+            (t!("oldest"), or_dash(counts.oldest_open_ms.map(|ms| out.time(Timestamp(ms))))),
         ]);
         let rows = meters.iter().map(|line| {
             let Line { meter, .. } = line;
@@ -131,7 +137,7 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
                 meter.id.to_string(),
                 formula(meter).unwrap_or_else(|| format!("{}/{}", meter.bus, meter.address())),
                 or_dash(last(line).map(|last| units::quantity(Quantity(last.register), meter.carrier))),
-                or_dash(last(line).map(|last| Timestamp(last.time_ms))),
+                or_dash(last(line).map(|last| out.time(Timestamp(last.time_ms)))),
                 open(line).to_string(),
                 final_(line).to_string(),
                 or_dash(stopped.get(&meter.id).map(both)),
@@ -158,7 +164,8 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         });
         let refused = meters.iter().filter_map(|line| {
             let (_, standing) = line.signed.as_ref()?;
-            let (id, count, last) = (line.meter.id, standing.refused, Timestamp(standing.last_refused?.time_ms));
+            let (id, count) = (line.meter.id, standing.refused);
+            let last = out.time(Timestamp(standing.last_refused?.time_ms));
             Some(say!(
                 out,
                 "{count} signed records of {id} were refused, the last of {last}: utilidor gateway evidence {id}",
@@ -168,8 +175,8 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         let hints: BTreeSet<_> = events
             .iter()
             .zip(&over)
-            .filter_map(|both| {
-                let (code, next) = (&both.0.code, next(both)?);
+            .filter_map(|told| {
+                let (code, next) = (&told.0.code, next(told)?);
                 Some(say!(out, "{code}: {next}", "{code}：{next}"))
             })
             .collect();
@@ -188,11 +195,21 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
 fn over(events: &[Event], goes_on: impl Fn(MeterId, u64) -> bool) -> Vec<bool> {
     let is_over = |(place, event): (usize, &Event)| {
         let ends = |end: &str| events[..place].iter().any(|later| later.code == end && later.meter == event.meter);
-        match (event.code.as_str(), event.meter) {
-            ("meter/other-begin" | "meter/device-changed", Some(meter)) => goes_on(meter, event.time_ms),
-            ("meter/silent" | "register/absent" | "register/device-fault", Some(_)) => ends("meter/recovered"),
-            ("clock/apart", None) => ends("clock/together"),
-            (code, None) => code.starts_with("uplink/") && ends("uplink/up"),
+        let (kind, which) = event.code.split_once('/').unwrap_or_default();
+        match (kind, event.meter) {
+            ("meter", Some(meter)) if matches!(which, "other-begin" | "device-changed") => {
+                goes_on(meter, event.time_ms)
+            }
+            // Whatever kept the meter from being read, it is read again. The ledger's refusals have no answer of a device.
+            ("meter" | "line" | "frame" | "register", Some(meter)) => {
+                ends("meter/recovered") || goes_on(meter, event.time_ms)
+            }
+            ("reading", Some(meter)) if event.answer.is_some() => {
+                ends("meter/recovered") || goes_on(meter, event.time_ms)
+            }
+            ("line", None) => ends("line/restored"),
+            ("clock", None) => which == "apart" && ends("clock/together"),
+            ("uplink", None) => ends("uplink/up"),
             _ => false,
         }
     };
@@ -209,16 +226,26 @@ fn formula(meter: &Meter) -> Option<String> {
 
 pub fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Result<(), Failure> {
     let journal = Journal::look(&config.site.journal)?;
-    let mut entries = journal.entries(filter, limit)?;
+    let mut entries = journal.entries(filter, limit.saturating_add(1))?;
     // What a device has signed has no place in the journal: it stands in a file of its own.
     let certified = certified(&journal)?;
     for meter in config.meters.iter().filter(|meter| filter.meter.is_none_or(|id| meter.id == id)) {
         let Some((_, records)) = kept(config, meter)? else { continue };
         let refused = Refused::of(&journal, meter.id)?;
-        entries.extend(signed::entries(meter, &records, certified.get(&meter.id).copied(), &refused, filter));
+        entries.extend(signed::entries(
+            meter,
+            &records,
+            certified.get(&meter.id).map(|seen| seen.time_ms),
+            &refused,
+            filter,
+        ));
     }
     entries.sort_by_key(|entry| (entry.reading.time_ms, entry.reading.meter));
-    entries.truncate(limit);
+    let further = entries.len() > limit;
+    match filter.takes_newest() {
+        true => drop(entries.drain(..entries.len().saturating_sub(limit))),
+        false => entries.truncate(limit),
+    }
     let carrier = |id: MeterId| config.meters.iter().find(|meter| meter.id == id).map(|meter| meter.carrier);
     let documents: Vec<Value> = entries
         .iter()
@@ -264,7 +291,12 @@ pub fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -
             ]
         });
         let headings = [t!("meter"), t!("time"), t!("register"), t!("status"), t!("answer"), t!("block")];
-        out.table(headings, rows.collect())
+        let table = out.table(headings, rows.collect());
+        match (further, filter.takes_newest()) {
+            (false, _) => table,
+            (true, true) => say!(out, "{table}\nthere are older ones: --limit", "{table}\n还有更早的：--limit"),
+            (true, false) => say!(out, "{table}\nthere are newer ones: --limit", "{table}\n还有更新的：--limit"),
+        }
     });
     Ok(())
 }
@@ -309,7 +341,23 @@ mod tests {
             event(3, Some(other), "meter/other-begin"),
             event(2, None, "clock/apart"),
         ];
-        let over = over(&events, |meter, time_ms| meter == other && time_ms < 4);
-        assert_eq!(over, [false, false, true, false, true, false, true, false]);
+        let whose = |meter, time_ms| meter == other && time_ms < 4;
+        assert_eq!(over(&events, whose), [false, false, true, false, true, false, true, false]);
+
+        let told = |time_ms, code| Event { answer: Some(vec![1]), ..event(time_ms, Some(one), code) };
+        let events = [
+            event(9, Some(one), "line/silent"),
+            event(8, Some(one), "meter/recovered"),
+            event(7, Some(one), "line/silent"),
+            event(6, Some(one), "frame/checksum"),
+            event(5, Some(one), "register/invalid"),
+            told(4, "reading/went-back"),
+            event(3, Some(one), "reading/not-authority"),
+            event(2, Some(other), "line/silent"),
+            event(1, None, "line/restored"),
+            event(0, None, "line/no-connection"),
+        ];
+        // A gateway that was started anew does not tell that a meter has recovered: it reads it.
+        assert_eq!(over(&events, whose), [false, false, true, true, true, true, false, true, false, true]);
     }
 }

@@ -78,7 +78,8 @@ pub const KEPT: [&str; 5] = ["genesis.json", "node.toml", "oversight.jsonl", "ch
 /// The read model.
 pub const INDEX: &str = "index.sqlite";
 /// What may be in the folder that a copy is taken into. It stays as it is.
-const STAYS: [&str; 5] = ["keys", "node.toml", "genesis.json", "oversight.jsonl", "tokens.json"];
+const STAYS: [&str; 7] =
+    ["keys", "node.toml", "genesis.json", "oversight.jsonl", "tokens.json", "card.json", "signatures.json"];
 /// Where a copy is put before its parts get their names.
 const UNFINISHED: &str = "restore.unfinished";
 
@@ -126,7 +127,8 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
         Err(DirectoryError::InUse { .. }) => None,
         Err(error) => return Err(super::not_held(&error)),
     };
-    let format = super::format_of(&chain)?;
+    // Of one that this release does not know nothing is copied.
+    super::format_of(&chain)?;
     if to.exists() {
         return Err(Failure::new("backup/exists", said!("{} is there already", "{} 已经存在", to.display())).next(
             said!(
@@ -146,7 +148,12 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
     }
     let unfinished = with_ending(to, ".unfinished");
     fs::create_dir(&unfinished).map_err(|error| {
-        failed(Doing::Create, &unfinished)(error).next(said!(
+        let was_cut_off = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let failure = failed(Doing::Create, &unfinished)(error);
+        if !was_cut_off {
+            return failure;
+        }
+        failure.next(said!(
             "if an earlier copy was cut off, remove {}",
             "若先前的复制中断，请删除 {}",
             unfinished.display()
@@ -157,6 +164,8 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
         // After it: the blocks are as far as the read model, or farther.
         let mut files = copy_as_of_one_moment(data, &unfinished, context)?;
         files.extend(index);
+        // That of the copy: who holds the folder may have carried it over meanwhile.
+        let format = super::format_of(&unfinished.join("chain"))?;
         let standing = standing.filter(|standing| standing.chain == genesis.chain());
         let of_genesis = files.iter().find(|file| file.path == "genesis.json");
         Ok(Manifest {
@@ -199,6 +208,13 @@ fn copy_index(data: &Path, to: &Path, context: &Context) -> Result<(Option<Stand
             let length = fs::metadata(&target).map_or(0, |data| data.len());
             let (bytes, sha256) = copy(&target, None, &Progress::of_bytes(context.out, t!("copying"), length))?;
             Ok((standing, Some(Kept { path: INDEX.into(), bytes, sha256 })))
+        }
+        Err(error) if utilidor_index::is_of_the_machine(&error) => {
+            let what = said!("could not copy the read model", "无法复制读取模型");
+            Err(Failure::from_error("backup/read-model", what, &error).next(said!(
+                "see that the disk has room for the copy and that its folder may be written",
+                "请检查磁盘空间是否够放副本，以及其文件夹是否可写"
+            )))
         }
         Err(error) => {
             warn(&said!(
@@ -393,7 +409,7 @@ fn damaged(from: &Path, what: &Said) -> Failure {
 fn show(place: &Path, manifest: &Manifest, context: &Context) {
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let value = json!({
-        "folder": place, "chain": manifest.chain, "format": manifest.format, "height": manifest.height,
+        "folder": place.display().to_string(), "chain": manifest.chain, "format": manifest.format, "height": manifest.height,
         "state_root": manifest.state_root, "made_ms": manifest.made_ms, "files": manifest.files.len(), "bytes": bytes,
     });
     context.out.show(&value, |out| {

@@ -5,7 +5,7 @@ use crate::output::Progress;
 use crate::said;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are read at once.
@@ -13,18 +13,6 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Copies a file, or only reads it, and tells its length and digest. What was written is on the disk.
 pub fn copy(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64, String), Failure> {
-    let copied = copy_unsynced(from, to, progress)?;
-    to.map_or(Ok(()), sync)?;
-    Ok(copied)
-}
-
-/// What was written to a file gets to the disk.
-pub fn sync(path: &Path) -> Result<(), Failure> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(failed(Doing::Write, path))
-}
-
-/// The same as [`copy`], and what was written may get to the disk later.
-pub fn copy_unsynced(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64, String), Failure> {
     let mut source = File::open(from).map_err(failed(Doing::Read, from))?;
     let mut target = match to {
         Some(to) => {
@@ -32,29 +20,46 @@ pub fn copy_unsynced(from: &Path, to: Option<&Path>, progress: &Progress) -> Res
         }
         None => None,
     };
-    let (mut hasher, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        let read = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failed(Doing::Read, from)(error)),
-        };
-        let read = &buffer[..read];
-        hasher.update(read);
-        if let Some((file, to)) = &mut target {
-            file.write_all(read).map_err(failed(Doing::Write, to))?;
-        }
+    let (mut digest, mut bytes) = (Sha256::new(), 0);
+    read_on(&mut source, from, |read| {
+        digest.update(read);
         bytes += read.len() as u64;
         progress.more(read.len() as u64);
-    }
-    Ok((bytes, hex::encode(hasher.finalize())))
+        target.as_mut().map_or(Ok(()), |(file, to)| file.write_all(read).map_err(failed(Doing::Write, to)))
+    })?;
+    to.map_or(Ok(()), sync)?;
+    Ok((bytes, hex::encode(digest.finalize())))
 }
 
-/// All files below a folder.
+/// What was written to a file gets to the disk.
+pub fn sync(path: &Path) -> Result<(), Failure> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed(Doing::Write, path))
+}
+
+/// Reads a file that is at `path` on to its end, piece by piece.
+pub fn read_on(
+    source: &mut impl Read,
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => take(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(Doing::Read, path)(error)),
+        }
+    }
+}
+
+/// All files below a folder, which may be gone by now.
 pub fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    for entry in fs::read_dir(folder).map_err(failed(Doing::Read, folder))? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed(Doing::Read, folder))?,
+    };
+    for entry in entries {
         let path = entry.map_err(failed(Doing::Read, folder))?.path();
         if path.is_dir() {
             files_below(&path, found)?;

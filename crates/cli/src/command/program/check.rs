@@ -1,12 +1,15 @@
 //! What admission would say of a program that was built, and what a signer could not read.
 
 use super::*;
+use utilidor_types::program::Bilingual;
 
 /// Texts that whoever signs can read, and numbers that can be: the ledger takes a manifest as it is.
 pub fn check_manifest(manifest: &Manifest) -> Result<(), Failure> {
     let names = manifest.parameters.iter().map(|field| &*field.name);
     let twice = names.clone().enumerate().find(|(place, name)| names.clone().take(*place).any(|other| other == *name));
     let is_plain = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
+    let acts = |text: &str| text.chars().any(|char| char.is_control() && char != '\n');
+    let acting = |text: &Bilingual| acts(&text.en) || acts(&text.zh);
     let bad = if !is_plain(&manifest.name) {
         said!("its name is empty, or has a line break or control character in it", "名称为空，或含有换行或控制字符")
     } else if let Some((_, name)) = twice {
@@ -19,6 +22,10 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), Failure> {
         manifest.clauses.iter().position(|clause| clause.en.trim().is_empty() || clause.zh.trim().is_empty())
     {
         said!("clause {number} is empty in English or in Chinese", "第 {number} 条缺少英文或中文")
+    } else if let Some(number) = manifest.clauses.iter().position(acting) {
+        said!("clause {number} has a control character in it", "第 {number} 条含有控制字符")
+    } else if acts(&manifest.version) || acting(&manifest.summary) {
+        said!("its version or its summary has a control character in it", "版本或摘要含有控制字符")
     } else if u64::from(manifest.fuel) > wasm::EVENT_FUEL {
         let (fuel, most) = (manifest.fuel, wasm::EVENT_FUEL);
         said!("its fuel is {fuel}, an event has {most}", "fuel 为 {fuel}，一次事件至多 {most}")
@@ -36,7 +43,7 @@ pub fn bad_code(bad: wasm::BadCode, code: &[u8]) -> Failure {
     if let Some(float) = float {
         let function =
             float.function.map_or_else(|| said!("", ""), |number| said!(" in function {number}", "（函数 {number}）"));
-        let instruction = float.instruction.map_or_else(String::new, |name| format!(" ({name})"));
+        let instruction = float.instruction.map_or_else(|| said!("", ""), |name| said!(" ({name})", "（{name}）"));
         let what = said!(
             "the code uses floating point{function}{instruction}, which programs may not have",
             "代码使用了浮点数{function}{instruction}，程序不得使用"
@@ -106,7 +113,7 @@ mod tests {
     use super::*;
     use crate::text::Lang;
     use utilidor_types::Text;
-    use utilidor_types::program::{Bilingual, Field, FieldKind};
+    use utilidor_types::program::{Field, FieldKind};
 
     #[test]
     fn a_float_is_called_a_float() {
@@ -115,7 +122,7 @@ mod tests {
         let failure = bad_code(admission::check(code).unwrap_err(), code);
         let english = "the code uses floating point in function 0 (F64Const), which programs may not have";
         assert_eq!(failure.what().text(Lang::En), english);
-        assert!(failure.what().text(Lang::Zh).starts_with("代码使用了浮点数（函数 0） (F64Const)，程序不得使用"));
+        assert!(failure.what().text(Lang::Zh).starts_with("代码使用了浮点数（函数 0）（F64Const），程序不得使用"));
         let broken = bad_code(admission::check(b"no module").unwrap_err(), b"no module");
         assert!(broken.what().text(Lang::En).contains("no WebAssembly module"), "{}", broken.what());
     }
@@ -144,6 +151,14 @@ mod tests {
         assert!(told(&|it| it.parameters.push(field(" ")).unwrap()).contains("parameter's name is empty"));
         assert!(told(&|it| it.clauses = Bounded::empty()).contains("no clauses"));
         assert!(told(&|it| it.clauses.push(text("")).unwrap()).contains("clause 1 is empty"));
+        assert!(
+            told(&|it| it.clauses.push(text("paid\u{1b}[2J")).unwrap()).contains("clause 1 has a control character")
+        );
+        assert!(told(&|it| it.summary = text("a\u{7}")).contains("version or its summary has a control character"));
+        assert!(told(&|it| it.version = Text::new("1\u{1b}").unwrap()).contains("version or its summary"));
+        let mut lines = good();
+        lines.clauses.push(text("paid\nor not")).unwrap();
+        assert!(check_manifest(&lines).is_ok(), "a clause may have several lines");
         assert!(told(&|it| it.fuel = 500_000).contains("500000, an event has 200000"));
     }
 }

@@ -7,7 +7,7 @@ use crate::failure::advice;
 use crate::import::on_line;
 use crate::output::Output;
 use crate::sentence::Said;
-use crate::{said, say, t, units};
+use crate::{said, say, units};
 use serde_json::{Value, json};
 use utilidor_sdk::Done;
 use utilidor_types::{Event, MeterId, Quantity, Reading, Refusal};
@@ -103,11 +103,14 @@ pub fn show(out: Output, done: &Done, placed: &[Placed], already: usize, measure
     out.show(&document, |out| {
         let mut lines = vec![done_line(out, done)];
         if already > 0 {
-            lines.push(format!("  {}: {already}", out.word(t!("certified_already"))));
+            lines.push(say!(out, "  {already} certified already", "  {already} 条此前已认证"));
         }
         for event in done.events() {
             lines.push(match event {
                 Event::Certified { count: 0, .. } => say!(out, "  no reading certified", "  没有读数得到认证"),
+                Event::Certified { first, count: 1, .. } => {
+                    say!(out, "  1 reading certified, as certificate {first}", "  认证 1 个读数，凭证 {first}")
+                }
                 Event::Certified { first, count, .. } => {
                     say!(
                         out,

@@ -189,7 +189,7 @@ fn register_in(sampled: &SampledValue<'_>) -> Option<ShownValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Version, answer, call, decode, refusal};
+    use super::super::{Answering, Version, answer, call, decode, refusal};
 
     fn event(fields: &str) -> String {
         format!(
@@ -235,7 +235,8 @@ mod tests {
             assert!(answer.starts_with("[4,\"1\",\"FormatViolation\","), "{answer}");
         }
         let told = call("[2,\"1\",\"NotifyReport\",{}]", Version::V201).unwrap().unwrap();
-        assert!(answer(&told, Version::V201, 0, 0, true).starts_with("[4,\"1\",\"NotSupported\","));
+        let knows = Answering { now_ms: 0, interval_ms: 60_000, transaction: 0, is_known: true };
+        assert!(answer(&told, Version::V201, knows).starts_with("[4,\"1\",\"NotSupported\","));
         assert!(call(&event(""), Version::V201).unwrap().is_some());
     }
 }
