@@ -22,8 +22,9 @@ use crate::clock::SetClock;
 use crate::journal::{Batch, Event, Fate, JournalError, Waiting};
 use crate::kept::Shared;
 use crate::reason::{Sentence, sentence};
-use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
-use utilidor_types::MeterId;
+use crate::uplink::{Answer, ChainNow, LedgerMeter, MAX_READINGS, Uplink, UplinkError};
+use std::collections::BTreeMap;
+use utilidor_types::{MeterId, Timestamp};
 
 /// What a step did.
 #[derive(Debug, PartialEq, Eq)]
@@ -306,7 +307,7 @@ impl<U: Uplink> Sender<U> {
 
     /// Asks the ledger what it knows of meters, for the pollers and for the time without uplink. The next step tells it where that fails.
     pub async fn refresh(&mut self, ids: &[MeterId]) -> Result<Result<usize, UplinkError>, JournalError> {
-        let found = match self.uplink.meters(ids).await {
+        let mut found = match self.ask_of(ids).await {
             Ok(found) => found,
             Err(error) => {
                 let why = self.uplink.says(&error);
@@ -316,6 +317,19 @@ impl<U: Uplink> Sender<U> {
             }
         };
         self.unasked = None;
+        // What is read after the chain's own time cannot be so: with it no reading would be after the last.
+        let (meters, chain) = &mut found;
+        let latest = chain.time_ms;
+        let is_to_come = |meter: &LedgerMeter| meter.registration.last_ms > latest;
+        if let Some((id, meter)) = meters.iter().find(|(_, meter)| is_to_come(meter)) {
+            let last = Timestamp(meter.registration.last_ms);
+            self.unasked = Some(sentence!(
+                "the node says that meter {id} was read at {last}, which is to come by the chain's own time: it is not believed",
+                "节点称表计 {id} 于 {last} 抄读，而按链上时间该时刻尚未到来：不予采信"
+            ));
+        }
+        meters.retain(|_, meter| !is_to_come(meter));
+        let (found, _) = found;
         let count = found.len();
         let mut changed = Vec::new();
         {
@@ -331,6 +345,12 @@ impl<U: Uplink> Sender<U> {
             .call(move |journal| changed.iter().try_for_each(|(id, text)| journal.set_registration(*id, text)))
             .await?;
         Ok(Ok(count))
+    }
+
+    /// What the ledger knows of meters, and where the chain stands after that.
+    async fn ask_of(&self, ids: &[MeterId]) -> Result<(BTreeMap<MeterId, LedgerMeter>, ChainNow), UplinkError> {
+        let meters = self.uplink.meters(ids).await?;
+        Ok((meters, self.chain().await?))
     }
 
     /// Deletes from the journal what was certified or refused, and is older than `keep_ms`.

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tokio::sync::Mutex;
-use utilidor_types::{MeterId, Timestamp};
+use utilidor_types::hash::hash_of;
+use utilidor_types::{Digest, MeterId, Timestamp};
 
 /// How far ahead of the gateway's clock a device's may be for its message to count at once.
 pub const MOST_AHEAD_MS: u64 = 60_000;
@@ -97,11 +98,21 @@ struct Standing {
     /// In hex, as is the message.
     about: String,
     message: String,
+    /// Of all that: what changes on the disk while it waits is found. None of what an earlier release wrote.
+    sum: Option<Digest>,
 }
+
+/// What has changed on the disk since it was written.
+struct Changed;
 
 impl Standing {
     fn new(Seen { time_ms, register }: Seen, about: &[u8], message: &[u8]) -> Self {
-        Self { time_ms, register, about: hex::encode(about), message: hex::encode(message) }
+        let standing = Self { time_ms, register, about: hex::encode(about), message: hex::encode(message), sum: None };
+        Self { sum: Some(standing.digest()), ..standing }
+    }
+
+    fn digest(&self) -> Digest {
+        hash_of("utilidor/journal-message", &(self.time_ms, self.register, &self.about, &self.message))
     }
 
     const fn seen(&self) -> Seen {
@@ -118,8 +129,10 @@ impl Standing {
     }
 
     /// What another release wrote is not known.
-    fn read(text: Option<String>) -> Option<Self> {
-        serde_json::from_str(&text?).ok()
+    fn read(text: Option<String>) -> Result<Option<Self>, Changed> {
+        let Some(text) = text else { return Ok(None) };
+        let standing: Self = serde_json::from_str(&text).map_err(|_| Changed)?;
+        if standing.sum.is_some_and(|sum| sum != standing.digest()) { Err(Changed) } else { Ok(Some(standing)) }
     }
 }
 
@@ -221,7 +234,7 @@ impl Told {
             let key = format!("{}{time_ms:020}", early_key(self.kept.meter.id));
             let found = key.clone();
             let text = self.kept.shared().writer.call(move |journal| journal.belonging(&found)).await?;
-            if let Some(standing) = Standing::read(text) {
+            if let Some(standing) = self.unchanged(Standing::read(text)).await? {
                 let [about, message] = standing.evidence();
                 match age {
                     Age::Never(refused) => self.refuse(&refused, &message).await?,
@@ -233,6 +246,23 @@ impl Told {
             self.early.get_or_insert_default().remove(&time_ms);
         }
         Ok(())
+    }
+
+    /// What stood in the journal, unless it has changed there.
+    async fn unchanged(
+        &mut self,
+        standing: Result<Option<Standing>, Changed>,
+    ) -> Result<Option<Standing>, JournalError> {
+        if let Ok(standing) = standing {
+            return Ok(standing);
+        }
+        let detail = sentence!(
+            "a message that waited in the journal has changed on the disk: it is left out, and what the meter counted until then \
+             counts with a later one",
+            "网关日志中等待的一条消息在磁盘上已改变：予以略去，此前的用量计入以后的读数"
+        );
+        self.kept.tell("reading/left-out", detail, None).await?;
+        Ok(None)
     }
 
     async fn refuse(&mut self, refused: &Refused, message: &[u8]) -> Result<Taken, JournalError> {
@@ -415,7 +445,7 @@ impl Told {
         if self.doubted.is_none() {
             let key = doubted_key(self.kept.meter.id);
             let text = self.kept.shared().writer.call(move |journal| journal.belonging(&key)).await?;
-            self.doubted = Some(Standing::read(text));
+            self.doubted = Some(self.unchanged(Standing::read(text)).await?);
         }
         Ok(self.doubted.clone().flatten())
     }

@@ -16,8 +16,8 @@ use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::uplink::{Answer, HttpUplink, Uplink as _, UplinkError, Words};
 use utilidor_sdk::{Account, Client, ClientError};
 use utilidor_types::block::transaction_hash;
-use utilidor_types::event::RefusedReading;
 use utilidor_types::council::Threshold;
+use utilidor_types::event::RefusedReading;
 use utilidor_types::genesis::{ChainKind, Limits};
 use utilidor_types::{
     AccountId, Action, Bounded, Cause, CertificateId, ChainId, Event, Genesis, MeterId, Money, PrivateKey, Receipt,

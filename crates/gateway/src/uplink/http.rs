@@ -97,7 +97,7 @@ impl HttpUplink {
         let client = self.account.client();
         let height = client.status().await?.height;
         match client.transaction(hash, 0).await {
-            Ok(record) => Ok(self.answer(record.height, &record.receipt)),
+            Ok(record) => self.answer(record.height, &record.receipt),
             Err(error) if error.is_not_found() => {
                 let indexed = client.status().await?.indexed_height;
                 // Only a read model that has come as far as the chain had can say that it is nowhere.
@@ -105,7 +105,7 @@ impl HttpUplink {
                     return Ok(Answer::Pending);
                 }
                 match client.transaction(hash, 0).await {
-                    Ok(record) => Ok(self.answer(record.height, &record.receipt)),
+                    Ok(record) => self.answer(record.height, &record.receipt),
                     Err(error) if error.is_not_found() => Ok(Answer::Never),
                     Err(error) => Err(error.into()),
                 }
@@ -123,23 +123,27 @@ impl HttpUplink {
         }
     }
 
-    fn answer(&self, height: u64, receipt: &Receipt) -> Answer {
+    /// What a receipt says of a batch. One that was applied says which readings are certified: a node that leaves it out is not believed.
+    fn answer(&self, height: u64, receipt: &Receipt) -> Result<Answer, UplinkError> {
         let told = self.words.refusal;
-        match &receipt.verdict {
-            Verdict::Refused(refusal) => Answer::RefusedWhole { code: refusal.code().into(), detail: told(refusal) },
-            Verdict::Applied(_) => {
-                let refused = receipt.events().iter().find_map(|event| match event {
-                    Event::Certified { refused, .. } => Some(refused),
-                    _ => None,
-                });
-                let refused = refused.into_iter().flat_map(|refused| refused.iter());
-                let refused = refused.map(|reading| {
-                    let refusal = &reading.refusal;
-                    (usize::from(reading.index), refusal.code().to_string(), told(refusal))
-                });
-                Answer::Final { height, refused: refused.collect() }
+        let refused = match &receipt.verdict {
+            Verdict::Refused(refusal) => {
+                return Ok(Answer::RefusedWhole { code: refusal.code().into(), detail: told(refusal) });
             }
-        }
+            Verdict::Applied(events) => events.iter().find_map(|event| match event {
+                Event::Certified { refused, .. } => Some(refused),
+                _ => None,
+            }),
+        };
+        let Some(refused) = refused else {
+            let reason = "a batch's receipt does not say what is certified".into();
+            return Err(ClientError::NotUnderstood { path: "v1/transactions".into(), reason }.into());
+        };
+        let refused = refused.iter().map(|reading| {
+            let refusal = &reading.refusal;
+            (usize::from(reading.index), refusal.code().to_string(), told(refusal))
+        });
+        Ok(Answer::Final { height, refused: refused.collect() })
     }
 
     /// What the node answers, cut where it is long.
@@ -206,7 +210,7 @@ impl Uplink for HttpUplink {
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
         let submitted = client.submit_encoded(&[batch.bytes.as_slice()], wait_ms).await?.remove(0);
         if let (Some(height), Some(receipt)) = (submitted.height, &submitted.receipt) {
-            return Ok(self.answer(height, receipt));
+            return self.answer(height, receipt);
         }
         match submitted.problem {
             None => Ok(Answer::Pending),
