@@ -188,7 +188,8 @@ fn busy(files: &Files) -> Failure {
     let newest = files.iter().max_by_key(|(_, (_, changed))| *changed);
     let newest = newest.map(|(path, _)| slashed(path)).unwrap_or_default();
     let what = said!(
-        "for {seconds} s the node has written without a pause in which all that had changed could be copied, to {newest} last; a pause          begins when nothing was written for {still:?}",
+        "for {seconds} s the node has written without a pause in which all that had changed could be copied, to {newest} last; a pause \
+         begins when nothing was written for {still:?}",
         "{seconds} 秒内，节点的写入之间没有足够复制全部更改的间歇，最后写入的是 {newest}；{still:?} 内没有写入才算间歇开始"
     );
     Failure::new("backup/busy", what).next(said!(
