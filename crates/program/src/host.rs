@@ -81,6 +81,14 @@ struct Played {
     filled: Quantity,
 }
 
+impl Played {
+    /// Whether what flows since the base is the agreement's: its window begins and ends with marks.
+    fn serves(&self) -> bool {
+        let base = self.base.0;
+        self.binding.is_some_and(|binding| binding.window.from <= base && base < binding.window.to)
+    }
+}
+
 /// A quantity without bands.
 const fn flat(quantity: Quantity) -> Bands {
     Bands([quantity, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO])
@@ -309,9 +317,8 @@ impl<R: Respond> Host<R> {
         loop {
             let played = &mut self.meters[usize::from(meter)];
             let Some(binding) = played.binding else { return Ok(()) };
-            let mark =
-                [played.mark, Some(binding.window.to)].into_iter().flatten().filter(|mark| *mark > played.base.0).min();
-            let mark = mark.filter(|mark| *mark <= to);
+            let marks = [Some(binding.window.from), played.mark, Some(binding.window.to)].into_iter().flatten();
+            let mark = marks.filter(|mark| *mark > played.base.0).min().filter(|mark| *mark <= to);
             // Its mean counts where the reading's interval ends.
             if !counted && mark.is_none_or(|mark| mark == to) {
                 played.demand = higher_demand(played.demand, passed, to.0.saturating_sub(from.0));
@@ -320,27 +327,29 @@ impl<R: Respond> Host<R> {
             let Some(mark) = mark else { break };
             let part = passed.share_floor(mark.0.saturating_sub(from.0), to.0.saturating_sub(from.0).max(1));
             let at = before.checked_add(part).ok_or(UNFIT)?;
-            if played.mark == Some(mark) {
-                played.mark = None;
-            }
-            if mark == binding.window.to {
-                played.binding = None;
-            }
             self.tell_segment(meter, mark, at)?;
         }
         let played = &mut self.meters[usize::from(meter)];
         let since = after.saturating_sub(played.base.1);
-        if played.level.is_some_and(|level| since >= level) {
+        if played.serves() && played.level.is_some_and(|level| since >= level) {
             played.level = None;
             self.tell(Event::Level { binding: meter, bands: flat(since) })?;
         }
         Ok(())
     }
 
+    /// Passes a mark, and tells what the meter brought since the last one if it served: what came before its window is nobody's.
     fn tell_segment(&mut self, meter: u8, to: Timestamp, register: Quantity) -> Result<(), Fault> {
         let played = &mut self.meters[usize::from(meter)];
+        if to <= played.base.0 {
+            return Ok(());
+        }
+        let serves = played.serves();
+        played.mark = played.mark.filter(|mark| *mark > to);
+        played.binding = played.binding.filter(|binding| binding.window.to > to);
         let (from, before) = std::mem::replace(&mut played.base, (to, register));
-        if to <= from {
+        if !serves {
+            played.demand = (Quantity::ZERO, 0);
             return Ok(());
         }
         let (bands, peak) = (flat(register.saturating_sub(before)), std::mem::take(&mut played.demand));
@@ -443,7 +452,7 @@ impl<R: Respond> Host<R> {
                 if played.binding.is_some_and(|bound| !bound.window.is_empty() && bound.window.to > now) {
                     return Err(UNFIT);
                 }
-                let base = played.last.map_or((now, Quantity::ZERO), |(_, register)| (now, register));
+                let base = played.last.unwrap_or((now, Quantity::ZERO));
                 *played = Played { binding: Some(*binding), base, last: played.last, ..Played::default() };
             }
             Effect::EndBinding { binding, at, .. } => {
