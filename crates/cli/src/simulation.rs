@@ -12,6 +12,7 @@ use utilidor_program::coded::Respond;
 use utilidor_program::host::{Acted, Host};
 use utilidor_program::wasm::{Module, Ran};
 use utilidor_types::agreement::{CodedTerms, Party, Status};
+use utilidor_types::price_index::PublishedValue;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::{AgreementTerms, Money, PriceIndexId, Program, Quantity, Timestamp, Window};
 
@@ -148,7 +149,7 @@ pub fn play<R: Respond + Clone>(
                 Happening::Reading { meter, register } => host.reading(*meter, *time, *register),
                 Happening::Command { by, bytes } => host.command(*by, bytes),
                 Happening::Published { index, period, micro } => {
-                    host.publish(*index, *period, *micro);
+                    host.published(*index, *period, PublishedValue { micro: *micro, published: *time });
                     Ok(())
                 }
             };

@@ -295,8 +295,12 @@ impl<R: Respond> Host<R> {
 
     /// A value of an index is published now.
     pub fn publish(&mut self, index: PriceIndexId, period: Window, micro: i64) {
-        let published = self.now;
-        self.indices.entry((index, period.from)).or_insert((period, PublishedValue { micro, published }));
+        self.published(index, period, PublishedValue { micro, published: self.now });
+    }
+
+    /// A value of an index was published at a time that has come, be it before the signature. The first one for a period counts.
+    pub fn published(&mut self, index: PriceIndexId, period: Window, value: PublishedValue) {
+        self.indices.entry((index, period.from)).or_insert((period, value));
     }
 
     /// A meter's operator corrects what was certified for a time: so much more flowed, and so much less.

@@ -13,11 +13,14 @@ use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use utilidor_program::clauses::Sheet;
+use utilidor_program::clauses::text::unit_word;
 use utilidor_program::coded::Respond;
 use utilidor_program::host::Sheets;
 use utilidor_program::wasm::{self, Module};
 use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{Party, ProgramCode};
+use utilidor_types::price_index::IndexUnit;
 use utilidor_types::program::Manifest;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::{AgreementTerms, Bounded, ProgramId, Timestamp, Window};
@@ -55,7 +58,26 @@ pub struct Published {
     name: String,
     at: Timestamp,
     period: Window,
-    micro: i64,
+    value: (i64, IndexUnit),
+}
+
+impl Published {
+    /// What happens to an agreement on a clause sheet: an index of another unit is another index, even of the same name.
+    fn of(&self, sheet: &Sheet) -> Result<(Timestamp, Happening), Failure> {
+        let Self { ref name, at, period, value: (micro, unit) } = *self;
+        let used = sheet.indices.iter().find(|used| *used.named.name == **name);
+        let used = used
+            .ok_or_else(|| Failure::usage(said!("the clause sheet names no index {}", "条款单中没有指数 {}", name)))?;
+        if used.unit.of_index() != Some(unit) {
+            return Err(Failure::usage(said!(
+                "{} is no value of the index {name}: the clause sheet has it in {}",
+                "{} 不是指数 {name} 的值：条款单中其单位为 {}",
+                units::index_value(micro, unit),
+                unit_word(used.unit)
+            )));
+        }
+        Ok((at, Happening::Published { index: used.index, period, micro }))
+    }
 }
 
 /// `spot,2025-02-01T09:00:00Z,2025-01-01T00:00:00Z,2025-02-01T00:00:00Z,0.39/kWh`.
@@ -68,8 +90,7 @@ fn published(text: &str) -> Result<Published, Said> {
     };
     let [name, at, from, to, value]: [&str; 5] = text.split(',').collect::<Vec<_>>().try_into().map_err(|_| form())?;
     let period = Window { from: units::time(from)?, to: units::time(to)? };
-    let (micro, _) = price_index::value(value)?;
-    Ok(Published { name: name.into(), at: units::time(at)?, period, micro })
+    Ok(Published { name: name.into(), at: units::time(at)?, period, value: price_index::value(value)? })
 }
 
 /// `1@2025-01-01T00:00:00Z=0102`.
@@ -95,15 +116,7 @@ pub fn simulate(arguments: Simulate, context: &Context) -> Result<(), Failure> {
         let path = arguments.sheet.clone().unwrap_or_else(|| file.with_file_name("sheet.json"));
         let sheet = read_sheet(&path, context)?;
         let terms = sheet.terms_of(&clauses).map_err(Failure::usage)?;
-        let mut values = Vec::with_capacity(arguments.indices.len());
-        for value in &arguments.indices {
-            let used = clauses.indices.iter().find(|used| *used.named.name == *value.name);
-            let used = used.ok_or_else(|| {
-                Failure::usage(said!("the clause sheet names no index {}", "条款单中没有指数 {}", value.name))
-            })?;
-            let Published { at, period, micro, .. } = *value;
-            values.push((at, Happening::Published { index: used.index, period, micro }));
-        }
+        let values = arguments.indices.iter().map(|value| value.of(&clauses)).collect::<Result<_, _>>()?;
         let manifest = clauses::manifest(&clauses)?;
         let out = out.at(Some(clauses.periods.offset_minutes));
         return play(&Sheets, &terms, &manifest, sheet.hard_end.at, values, arguments, &out);
@@ -231,4 +244,32 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
         }
     }
     format!("{}\n{}", out.table(headings, rows), out.facts(facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+    use utilidor_program::clauses::text::parse;
+
+    #[test]
+    fn a_value_in_another_unit_than_the_sheets_is_none_of_its_index() {
+        let sheet = parse(
+            "clauses 1; title \"Test\" \"试\"; periods month from 2025-01-01 at +08:00, 3 times, settled after 6 hours;
+             reserve owner 0 money, user 0 money; meter taken electricity \"power\" \"电\";
+             index spot abababababababababababababababab money/kWh \"price\" \"价\";
+             pay user \"power\" \"电费\" = index(spot) * sum(taken);",
+        );
+        let sheet = sheet.unwrap_or_else(|bad| panic!("{bad}"));
+        let of = |value: &str| {
+            let times = "2025-02-01T09:00:00+08:00,2025-01-01T00:00:00+08:00,2025-02-01T00:00:00+08:00";
+            published(&format!("spot,{times},{value}")).unwrap().of(&sheet)
+        };
+        assert!(of("0.39/kWh").is_ok());
+        for value in ["0.39/GJ", "39%", "0.39"] {
+            let failure = of(value).unwrap_err();
+            let told = format!("{value} is no value of the index spot: the clause sheet has it in money/kWh");
+            assert_eq!(failure.what().text(Lang::En), told);
+        }
+    }
 }
