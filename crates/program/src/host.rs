@@ -4,8 +4,9 @@
 //! It does what the ledger does for one agreement, as far as its program can see: time, pots and allowances, marks of meters,
 //! sums, the hard end. What the program asks for is translated and checked by [`crate::coded`], as on the ledger.
 //!
-//! Deliberately absent: other agreements on the same meters, bands, members; and capacity: what fills is bound here whatever its
-//! owner has declared, while the ledger refuses what is more than the owner can supply in an hour, or all if nothing is declared.
+//! Deliberately absent: other agreements on the same meters, bands, members; that what has ended is forgotten after a month; and
+//! capacity: what fills is bound here whatever its owner has declared, while the ledger refuses what is more than the owner can supply
+//! in an hour, or all if nothing is declared.
 
 mod setting;
 mod text;
@@ -242,11 +243,14 @@ impl<R: Respond> Host<R> {
         self.ask(Event::Ending { by: Some(by), agreed })
     }
 
+    fn hard_end(&self) -> Timestamp {
+        self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at)
+    }
+
     /// Lets time pass: what is due in between is done at its time, the hard end included.
     pub fn pass_to(&mut self, time: Timestamp) {
-        let end = self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at);
         loop {
-            let end = if self.ended.is_none() { end } else { MAX_TIMESTAMP };
+            let end = if self.ended.is_none() { self.hard_end() } else { MAX_TIMESTAMP };
             // The ledger's calendar has whole seconds.
             let called = self.scheduled.filter(|_| self.calls < MAX_CALLS);
             let called = called.map(|at| Timestamp(at.0.next_multiple_of(SECOND_MS)));
@@ -270,8 +274,8 @@ impl<R: Respond> Host<R> {
         self.now = self.now.max(time);
     }
 
-    /// A meter's register is certified at a time that has come. Segments between marks are told; of a meter with a volume the
-    /// sum grows.
+    /// A meter's register at a time that has come is certified, now or then. Segments between marks are told; of a meter with a volume
+    /// the sum grows.
     pub fn reading(&mut self, meter: u8, time: Timestamp, register: Quantity) -> Result<(), Fault> {
         self.pass_to(time);
         let Some(played) = self.meters.get_mut(usize::from(meter)) else { return Err(UNFIT) };
@@ -373,6 +377,10 @@ impl<R: Respond> Host<R> {
     }
 
     fn tell(&mut self, event: Event) -> Result<(), Fault> {
+        // As on the ledger: what has ended is told of what comes late, but not after its hard end.
+        if self.now >= self.hard_end() {
+            return Ok(());
+        }
         let mut facts = self.facts();
         let wants = crate::native::wants(&self.terms.program, &event, &self.state)?;
         let value = |index, period: Window| {

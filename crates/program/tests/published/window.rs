@@ -9,7 +9,7 @@ use utilidor_types::agreement::Party;
 use utilidor_types::time::{DAY_MS, HOUR_MS};
 use utilidor_types::{Carrier, Money, Quantity, Timestamp, Window};
 
-/// Binds its meter when it is signed, sets a mark a day after its window's begin, and wants to know of 10 J.
+/// Binds its meter when it is signed, sets a mark a day after its window's begin, and wants to know of 10 J. A command ends it.
 fn marking(input: &[u8]) -> Vec<u8> {
     let input: wire::Input = borsh::from_slice(input).unwrap();
     let meter = wire::Meter(0);
@@ -20,6 +20,7 @@ fn marking(input: &[u8]) -> Vec<u8> {
             wire::Effect::Mark(meter, Some(at)),
             wire::Effect::Level(meter, Some(wire::Quantity(10))),
         ],
+        wire::Event::Command(..) => vec![wire::Effect::Finish(wire::End::Settled)],
         _ => Vec::new(),
     };
     borsh::to_vec(&wire::Answer::Done(wire::Done { effects, ..wire::Done::default() })).unwrap()
@@ -83,8 +84,22 @@ fn what_flowed_before_the_signature_is_nobodys_either() {
 fn who_asks_before_the_window_is_told_of_no_segment() {
     let mut host = signed(0, &[]);
     read(&mut host, &[(0, 0), (24, 100)]);
-    host.command(Party::USER, &[1]).unwrap();
+    host.terminate(Party::USER, false).unwrap();
     assert_eq!(segments(&host), []);
     read(&mut host, &[(72, 148)]);
     assert_eq!(segments(&host), [(48, 72, 24, false)]);
+}
+
+#[test]
+fn what_has_ended_is_told_of_what_comes_late_until_its_hard_end() {
+    for (arrives, told) in [(120, vec![(48, 72, 24, false), (72, 96, 24, false)]), (200, vec![])] {
+        let mut host = signed(0, &[]);
+        read(&mut host, &[(0, 0)]);
+        host.pass_to(Timestamp(100 * HOUR_MS));
+        host.command(Party::USER, &[1]).unwrap();
+        assert!(host.ended().is_some());
+        host.pass_to(Timestamp(arrives * HOUR_MS));
+        read(&mut host, &[(96, 96)]);
+        assert_eq!(segments(&host), told, "at {arrives} hours");
+    }
 }
