@@ -196,10 +196,7 @@ fn build_rust(absolute: &Path) -> Result<PathBuf, Failure> {
                 "program/build",
                 said!("the project does not build: see above", "项目构建失败：见上文"),
             )
-            .next(said!(
-                "where the target is missing: rustup target add {TARGET}",
-                "若缺少目标平台：rustup target add {TARGET}"
-            )));
+            .next(after_failed_build(absolute)));
         }
         Err(error) => {
             return Err(Failure::from_error("program/build", said!("cannot run cargo", "无法运行 cargo"), &error)
@@ -207,6 +204,19 @@ fn build_rust(absolute: &Path) -> Result<PathBuf, Failure> {
         }
     }
     built_module(&target.join(TARGET).join("release"))
+}
+
+/// What to do where cargo does not build a project.
+fn after_failed_build(project: &Path) -> Said {
+    let manifest = std::fs::read_to_string(project.join("Cargo.toml")).unwrap_or_default();
+    if manifest.contains("workspace = true") {
+        return said!(
+            "its Cargo.toml is part of a workspace, as those in contracts/ are: lay out a project of its own, utilidor program new, and copy \
+             src/lib.rs and manifest.json into it",
+            "其 Cargo.toml 属于某个工作区，contracts/ 中的合约即如此：请用 utilidor program new 另建项目，再复制 src/lib.rs 和 manifest.json"
+        );
+    }
+    said!("where the target is missing: rustup target add {TARGET}", "若缺少目标平台：rustup target add {TARGET}")
 }
 
 /// Builds by npm: the compiler of package-lock.json, fetched if it is not there or is another, and the project's own script.

@@ -116,7 +116,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("done", "done", "完成"),
     ("ends", "ends", "终止时间"),
     ("engine", "engine", "引擎"),
-    ("enough", "there is enough", "余额充足"),
+    ("enough", "no notice of a low balance waits: nothing is paid", "没有待处理的余额不足提醒：未付款"),
     ("epoch", "epoch", "纪元"),
     ("epoch_length", "blocks of an epoch", "纪元区块数"),
     ("event", "event", "事件"),

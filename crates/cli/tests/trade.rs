@@ -440,6 +440,9 @@ fn an_agreement_is_amended_only_by_both_sides() {
     let waiting = desk.json(&format!("agreement amendment {agreement}"));
     assert_eq!(waiting["terms"]["program"], program);
     assert_eq!(waiting["from_ms"], 1_735_662_600_000_u64);
+    let people = desk.run(&format!("agreement amendment {agreement}")).ok();
+    let changed: Vec<&str> = people.lines().filter(|line| line.contains("electricity")).collect();
+    assert!(matches!(changed[..], [line] if line.contains("price") && line.contains("0.600000")), "{people}");
     let error =
         desk.run(&format!("agreement sign-amendment {agreement} --terms {} --as shop", "0".repeat(64))).failed(1);
     assert!(error.contains("nothing is signed"), "{error}");

@@ -107,7 +107,7 @@ impl Input {
         Ok(released)
     }
 
-    /// The end as agreed: what is reserved and not paid out is free again. With something that is owed it is a default.
+    /// The end as agreed: what is reserved and not paid out is free again. With an `Owe`, even of nothing, it is a default.
     pub fn finish(&self, effects: &mut Vec<Effect>, is_open: bool) -> Result<(), Fault> {
         let owes = is_open || effects.iter().any(|effect| matches!(effect, Effect::Owe(_)));
         effects.extend(self.release_all(effects)?);

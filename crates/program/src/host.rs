@@ -4,8 +4,9 @@
 //! It does what the ledger does for one agreement, as far as its program can see: time, pots and allowances, marks of meters,
 //! sums, the hard end. What the program asks for is translated and checked by [`crate::coded`], as on the ledger.
 //!
-//! Deliberately absent: other agreements on the same meters, bands, members; and capacity: what fills is bound here whatever its
-//! owner has declared, while the ledger refuses what is more than the owner can supply in an hour, or all if nothing is declared.
+//! Deliberately absent: other agreements on the same meters, bands, members; that what has ended is forgotten after a month; and
+//! capacity: what fills is bound here whatever its owner has declared, while the ledger refuses what is more than the owner can supply
+//! in an hour, or all if nothing is declared.
 
 mod setting;
 mod text;
@@ -79,6 +80,14 @@ struct Played {
     /// The highest demand since then.
     demand: (Quantity, u32),
     filled: Quantity,
+}
+
+impl Played {
+    /// Whether what flows since the base is the agreement's: its window begins and ends with marks.
+    fn serves(&self) -> bool {
+        let base = self.base.0;
+        self.binding.is_some_and(|binding| binding.window.from <= base && base < binding.window.to)
+    }
 }
 
 /// A quantity without bands.
@@ -234,11 +243,14 @@ impl<R: Respond> Host<R> {
         self.ask(Event::Ending { by: Some(by), agreed })
     }
 
+    fn hard_end(&self) -> Timestamp {
+        self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at)
+    }
+
     /// Lets time pass: what is due in between is done at its time, the hard end included.
     pub fn pass_to(&mut self, time: Timestamp) {
-        let end = self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at);
         loop {
-            let end = if self.ended.is_none() { end } else { MAX_TIMESTAMP };
+            let end = if self.ended.is_none() { self.hard_end() } else { MAX_TIMESTAMP };
             // The ledger's calendar has whole seconds.
             let called = self.scheduled.filter(|_| self.calls < MAX_CALLS);
             let called = called.map(|at| Timestamp(at.0.next_multiple_of(SECOND_MS)));
@@ -262,8 +274,8 @@ impl<R: Respond> Host<R> {
         self.now = self.now.max(time);
     }
 
-    /// A meter's register is certified at a time that has come. Segments between marks are told; of a meter with a volume the
-    /// sum grows.
+    /// A meter's register at a time that has come is certified, now or then. Segments between marks are told; of a meter with a volume
+    /// the sum grows.
     pub fn reading(&mut self, meter: u8, time: Timestamp, register: Quantity) -> Result<(), Fault> {
         self.pass_to(time);
         let Some(played) = self.meters.get_mut(usize::from(meter)) else { return Err(UNFIT) };
@@ -287,8 +299,12 @@ impl<R: Respond> Host<R> {
 
     /// A value of an index is published now.
     pub fn publish(&mut self, index: PriceIndexId, period: Window, micro: i64) {
-        let published = self.now;
-        self.indices.entry((index, period.from)).or_insert((period, PublishedValue { micro, published }));
+        self.published(index, period, PublishedValue { micro, published: self.now });
+    }
+
+    /// A value of an index was published at a time that has come, be it before the signature. The first one for a period counts.
+    pub fn published(&mut self, index: PriceIndexId, period: Window, value: PublishedValue) {
+        self.indices.entry((index, period.from)).or_insert((period, value));
     }
 
     /// A meter's operator corrects what was certified for a time: so much more flowed, and so much less.
@@ -309,9 +325,8 @@ impl<R: Respond> Host<R> {
         loop {
             let played = &mut self.meters[usize::from(meter)];
             let Some(binding) = played.binding else { return Ok(()) };
-            let mark =
-                [played.mark, Some(binding.window.to)].into_iter().flatten().filter(|mark| *mark > played.base.0).min();
-            let mark = mark.filter(|mark| *mark <= to);
+            let marks = [Some(binding.window.from), played.mark, Some(binding.window.to)].into_iter().flatten();
+            let mark = marks.filter(|mark| *mark > played.base.0).min().filter(|mark| *mark <= to);
             // Its mean counts where the reading's interval ends.
             if !counted && mark.is_none_or(|mark| mark == to) {
                 played.demand = higher_demand(played.demand, passed, to.0.saturating_sub(from.0));
@@ -320,27 +335,29 @@ impl<R: Respond> Host<R> {
             let Some(mark) = mark else { break };
             let part = passed.share_floor(mark.0.saturating_sub(from.0), to.0.saturating_sub(from.0).max(1));
             let at = before.checked_add(part).ok_or(UNFIT)?;
-            if played.mark == Some(mark) {
-                played.mark = None;
-            }
-            if mark == binding.window.to {
-                played.binding = None;
-            }
             self.tell_segment(meter, mark, at)?;
         }
         let played = &mut self.meters[usize::from(meter)];
         let since = after.saturating_sub(played.base.1);
-        if played.level.is_some_and(|level| since >= level) {
+        if played.serves() && played.level.is_some_and(|level| since >= level) {
             played.level = None;
             self.tell(Event::Level { binding: meter, bands: flat(since) })?;
         }
         Ok(())
     }
 
+    /// Passes a mark, and tells what the meter brought since the last one if it served: what came before its window is nobody's.
     fn tell_segment(&mut self, meter: u8, to: Timestamp, register: Quantity) -> Result<(), Fault> {
         let played = &mut self.meters[usize::from(meter)];
+        if to <= played.base.0 {
+            return Ok(());
+        }
+        let serves = played.serves();
+        played.mark = played.mark.filter(|mark| *mark > to);
+        played.binding = played.binding.filter(|binding| binding.window.to > to);
         let (from, before) = std::mem::replace(&mut played.base, (to, register));
-        if to <= from {
+        if !serves {
+            played.demand = (Quantity::ZERO, 0);
             return Ok(());
         }
         let (bands, peak) = (flat(register.saturating_sub(before)), std::mem::take(&mut played.demand));
@@ -360,6 +377,10 @@ impl<R: Respond> Host<R> {
     }
 
     fn tell(&mut self, event: Event) -> Result<(), Fault> {
+        // As on the ledger: what has ended is told of what comes late, but not after its hard end.
+        if self.now >= self.hard_end() {
+            return Ok(());
+        }
         let mut facts = self.facts();
         let wants = crate::native::wants(&self.terms.program, &event, &self.state)?;
         let value = |index, period: Window| {
@@ -443,7 +464,7 @@ impl<R: Respond> Host<R> {
                 if played.binding.is_some_and(|bound| !bound.window.is_empty() && bound.window.to > now) {
                     return Err(UNFIT);
                 }
-                let base = played.last.map_or((now, Quantity::ZERO), |(_, register)| (now, register));
+                let base = played.last.unwrap_or((now, Quantity::ZERO));
                 *played = Played { binding: Some(*binding), base, last: played.last, ..Played::default() };
             }
             Effect::EndBinding { binding, at, .. } => {

@@ -1,5 +1,6 @@
 //! `utilidor agreement`: contracts between an owner and a user.
 
+mod changes;
 mod shown;
 
 pub use shown::agreement_text;
@@ -16,9 +17,10 @@ use crate::{label, said, say, sheet, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
-use utilidor_sdk::Client;
-use utilidor_types::agreement::{CodedTerms, Fallback, HardEnd, Metering, Party, ProgramCode, Status, Substitute};
-use utilidor_types::program::{CLAUSES, Manifest, Metered};
+use utilidor_types::agreement::{
+    CodedTerms, Fallback, HardEnd, Metering, Party, ProgramCode, Service, Status, Substitute,
+};
+use utilidor_types::program::{CLAUSES, CodedMeter, Grant, Manifest, Metered};
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, MeterId, OfferId, Program, PurchaseLot, PurchaseTerms,
     SubscriptionTerms, Timestamp,
@@ -199,13 +201,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     "请填写当事方（先供能方），并以其中一方签署：--as NAME"
                 )));
             }
+            clauses::check_indices(account.client(), &terms.program).await?;
             let made = account.propose_agreement(label, terms, signing).await?;
             show_done(context.out, &made.done, json!({ "agreement": made.id, "terms": digest }));
         }
         Command::Sign { agreement, terms } => {
             let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
-            let digest = account.client().agreement(agreement).await?.terms.digest();
+            let record = account.client().agreement(agreement).await?;
+            can_be_signed(&record)?;
+            clauses::check_indices(account.client(), &record.terms.program).await?;
+            let digest = record.terms.digest();
             expect_terms(terms, digest)?;
             let done = account.sign_agreement(agreement, digest).await?;
             show_done(context.out, &done, json!({ "agreement": agreement, "terms": digest }));
@@ -223,11 +229,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 document = terms.take();
             }
             let account = context.account().await?;
+            let present = account.client().agreement(agreement).await?.terms;
+            can_be_amended(&present.program)?;
             let program = match document.get("program") {
                 None => document::of_value(document, &file, said!("program", "程序"), PRESENT)?,
                 Some(_) => {
                     let terms = document::of_value(document, &file, said!("document of terms", "条款文件"), PRESENT)?;
-                    program_of(terms, &account.client().agreement(agreement).await?.terms)?
+                    program_of(terms, &present)?
                 }
             };
             let from = match from {
@@ -239,16 +247,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Amendment { agreement } => {
             let agreement = context.id(&agreement).await?;
-            let amendment = amendment(&context.client()?, agreement).await?;
-            context.out.document(&json!({
-                "agreement": agreement, "terms": amendment.terms, "from_ms": amendment.from_ms,
-                "terms_digest": amendment.terms.amendment_digest(amendment.from_ms)
-            }));
+            show_amendment(&context, agreement).await?;
         }
         Command::SignAmendment { agreement, terms } => {
             let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
-            let amendment = amendment(account.client(), agreement).await?;
+            let amendment = amendment_of(account.client().agreement(agreement).await?)?;
             let digest = amendment.terms.amendment_digest(amendment.from_ms);
             expect_terms(terms, digest)?;
             let done = account.sign_amendment(agreement, digest).await?;
@@ -282,6 +286,31 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 /// What prints the terms that are amended.
 const PRESENT: &str = "agreement show AGREEMENT --json";
 
+/// What was declined, or not signed in time, the ledger does not know any more.
+fn can_be_signed(record: &AgreementView) -> Result<(), Failure> {
+    let agreement = record.agreement;
+    let what = match record.status {
+        Status::Declined => said!("agreement {agreement} was declined", "合约 {agreement} 已被拒签"),
+        Status::Expired => said!("agreement {agreement} was not signed in time", "合约 {agreement} 未按时签署"),
+        _ => return Ok(()),
+    };
+    Err(Failure::refused("agreement/wrong-status", what)
+        .next(said!("let it be proposed again: utilidor agreement propose", "请重新提出：utilidor agreement propose")))
+}
+
+/// A clause sheet stays as it was signed (docs/adr/0027).
+fn can_be_amended(present: &Program) -> Result<(), Failure> {
+    let is_sheet = matches!(present, Program::Coded(CodedTerms { code: ProgramCode::Native(CLAUSES), .. }));
+    if !is_sheet {
+        return Ok(());
+    }
+    let what = said!("a clause sheet cannot be amended", "条款单不能变更");
+    Err(Failure::refused("agreement/amendment-kind", what).next(said!(
+        "end it by both sides, utilidor agreement terminate AGREEMENT, and propose another sheet for the time from then on",
+        "由双方终止：utilidor agreement terminate AGREEMENT，再就其后的时间另提条款单"
+    )))
+}
+
 /// The program of terms for an agreement, of which an amendment changes nothing else.
 fn program_of(terms: AgreementTerms, present: &AgreementTerms) -> Result<Program, Failure> {
     let other = match (terms.parties == present.parties, terms.hard_end == present.hard_end) {
@@ -297,8 +326,30 @@ fn program_of(terms: AgreementTerms, present: &AgreementTerms) -> Result<Program
     )))
 }
 
-async fn amendment(client: &Client, agreement: AgreementId) -> Result<AmendmentView, Failure> {
-    client.agreement(agreement).await?.amendment.ok_or_else(|| {
+/// Shows the amendment that waits: what it changes, or in JSON the terms that result.
+async fn show_amendment(context: &Context, agreement: AgreementId) -> Result<(), Failure> {
+    let client = context.client()?;
+    let record = client.agreement(agreement).await?;
+    let present = record.terms.program.clone();
+    let amendment = amendment_of(record)?;
+    let value = json!({
+        "agreement": agreement, "terms": amendment.terms, "from_ms": amendment.from_ms,
+        "terms_digest": amendment.terms.amendment_digest(amendment.from_ms)
+    });
+    let [before, after] = [&present, &amendment.terms.program];
+    let manifests = [
+        clauses::manifest_of(&client, before, &context.out).await,
+        clauses::manifest_of(&client, after, &context.out).await,
+    ];
+    let out = context.out.at(offset_of(&client, before).await);
+    let [of_present, of_amended] = manifests.each_ref().map(Option::as_ref);
+    out.show(&value, |out| changes::amendment_text(out, agreement, (before, of_present), &amendment, of_amended));
+    Ok(())
+}
+
+fn amendment_of(record: AgreementView) -> Result<AmendmentView, Failure> {
+    let agreement = record.agreement;
+    record.amendment.ok_or_else(|| {
         let what =
             said!("no amendment of agreement {agreement} waits for a signature", "合约 {agreement} 没有待签署的变更");
         Failure::new("agreement/no-amendment", what).next(said!(
@@ -348,6 +399,18 @@ fn example(at: Timestamp) -> AgreementTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use utilidor_types::{Bounded, ProgramId};
+
+    #[test]
+    fn a_clause_sheet_is_not_amended_and_code_is() {
+        let of = |code| {
+            let (grants, meters, parameters) = (Bounded::empty(), Bounded::empty(), Bounded::empty());
+            can_be_amended(&Program::Coded(CodedTerms { code, grants, meters, parameters }))
+        };
+        let failure = of(ProgramCode::Native(CLAUSES)).unwrap_err();
+        assert!(format!("{failure:?}").contains("cannot be amended"), "{failure:?}");
+        assert!(of(ProgramCode::Published(ProgramId::default())).is_ok());
+    }
 
     #[test]
     fn an_amendment_takes_whole_terms_if_nothing_but_their_program_is_another() {

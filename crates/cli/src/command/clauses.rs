@@ -3,17 +3,18 @@
 use crate::causes::{not_a_sheet, too_long, too_many};
 use crate::context::read_file;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, warn};
 use crate::said;
 use crate::t;
 use crate::text::Lang;
 use serde_json::json;
 use std::path::Path;
-use utilidor_program::clauses::text::{Language, parse, prose, source};
-use utilidor_program::clauses::{Label, Sheet};
+use utilidor_program::clauses::text::{Language, parse, prose, source, unit_word};
+use utilidor_program::clauses::{IndexUse, Label, Sheet, Unit};
 use utilidor_sdk::Client;
 use utilidor_types::agreement::{CodedTerms, ProgramCode};
 use utilidor_types::encoding::TooLong;
+use utilidor_types::price_index::IndexUnit;
 use utilidor_types::program::{Bilingual, CLAUSES, MAX_PARAMETER_BYTES, Manifest};
 use utilidor_types::{Bounded, Program, Text, encode};
 
@@ -58,6 +59,47 @@ pub fn signed(terms: &CodedTerms) -> Option<Sheet> {
         return None;
     }
     Sheet::of(terms).ok()
+}
+
+/// Says before a clause sheet is signed of which index it follows nobody publishes values; one that is published in another unit never
+/// pays.
+pub async fn check_indices(client: &Client, program: &Program) -> Result<(), Failure> {
+    let Program::Coded(terms) = program else { return Ok(()) };
+    let Some(sheet) = signed(terms) else { return Ok(()) };
+    for used in &sheet.indices {
+        let (name, index) = (&used.named.name, used.index);
+        match client.price_index(index).await {
+            Err(error) if error.is_not_found() => warn(&said!(
+                "nobody has published a value of the index {name}, {index}: if it is not the one that is meant, no period that follows it is \
+                 ever settled; those that are published: utilidor price-index list",
+                "指数 {name}（{index}）尚无人发布过值：若并非所指的指数，依据它的各期永远不会结算；已发布的指数：utilidor price-index list"
+            )),
+            found => in_its_unit(used, found?.index.unit)?,
+        }
+    }
+    Ok(())
+}
+
+/// The index's unit stands in its id: in another one it has no values, ever.
+fn in_its_unit(used: &IndexUse, unit: IndexUnit) -> Result<(), Failure> {
+    if used.unit.of_index() == Some(unit) {
+        return Ok(());
+    }
+    let published = match unit {
+        IndexUnit::Price(per) => Unit::Price(per),
+        IndexUnit::Money => Unit::Money,
+        IndexUnit::Share => Unit::Share,
+    };
+    let (name, declared, published) = (&used.named.name, unit_word(used.unit), unit_word(published));
+    let what = said!(
+        "the clause sheet has the index {name} in {declared}, but it is published in {published}: no period would ever be settled",
+        "条款单中指数 {name} 的单位为 {declared}，而其发布单位为 {published}：各期永远不会结算"
+    );
+    Err(Failure::usage(what).next(said!(
+        "see utilidor price-index show {}, and write its unit, or the id of another one, into the clause sheet",
+        "查看：utilidor price-index show {}，并在条款单中写明其单位，或另一指数的编号",
+        used.index
+    )))
 }
 
 /// How the terms of an agreement read, if they are a clause sheet: printed from what is signed.
@@ -116,4 +158,24 @@ pub fn manifest(sheet: &Sheet) -> Result<Manifest, Failure> {
         clauses: Bounded::new(clauses).map_err(|error| Failure::usage(too_many(&error)))?,
         ..Manifest::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_types::PriceUnit;
+
+    #[test]
+    fn an_index_that_is_published_in_another_unit_is_not_signed() {
+        let sheet = parse(
+            "clauses 1; title \"Test\" \"试\"; periods month from 2025-01-01 at +08:00, 3 times, settled after 6 hours;
+             reserve owner 0 money, user 0 money; meter taken electricity \"power\" \"电\";
+             index spot abababababababababababababababab money/kWh \"price\" \"价\";
+             pay user \"power\" \"电费\" = index(spot) * sum(taken);",
+        );
+        let used = &sheet.unwrap_or_else(|bad| panic!("{bad}")).indices[0];
+        assert!(in_its_unit(used, IndexUnit::Price(PriceUnit::KilowattHour)).is_ok());
+        let failure = in_its_unit(used, IndexUnit::Share).unwrap_err();
+        assert!(failure.what().text(Lang::En).contains("in money/kWh, but it is published in share"), "{failure:?}");
+    }
 }

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, missing, read};
 use crate::ids::Given;
-use crate::output::{Output, or_dash};
+use crate::output::{Output, or_dash, warn};
 use crate::sentence::Said;
 use crate::vocabulary::spoken;
 use crate::{label, said, t, units};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use utilidor_sdk::http::top_up::{Decision, TopUp};
 use utilidor_sdk::{Client, Done};
 use utilidor_types::action::Prepayment;
-use utilidor_types::agreement::{Program, Service};
+use utilidor_types::agreement::{Program, Service, Status};
 use utilidor_types::package::Tariff;
 use utilidor_types::{AgreementId, Area, Carrier, MeterId, Money, PackageId, Quantity, SubscriptionTerms, package};
 use utilidor_view::{Kind, SubscriptionView, TrancheView};
@@ -180,8 +180,18 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 }
             };
             let label = label::or_random(label.as_deref())?;
-            let made = context.account().await?.subscribe(label, terms).await?;
+            let account = context.account().await?;
+            let made = account.subscribe(label, terms).await?;
             show_done(context.out, &made.done, json!({ "subscription": made.id }));
+            // Publishing the package was the owner's signature, but for a user that owes it something.
+            if account.client().agreement(made.id).await?.status == Status::Proposed {
+                warn(&said!(
+                    "this key owes the package's owner something, so the owner has to sign the subscription too: until then it has no effect; \
+                     see what is owed: utilidor debt list, and pay it: utilidor debt pay AGREEMENT",
+                    "此密钥欠套餐供能方款项，故须供能方也签署：在此之前订阅不生效；查看欠款：utilidor debt list，\
+                     付清：utilidor debt pay AGREEMENT"
+                ));
+            }
         }
         Command::Show { subscription } => {
             let subscription = context.id(&subscription).await?;

@@ -3,6 +3,7 @@
 use super::support::*;
 use utilidor_program::host::{Host, Said, Sheets};
 use utilidor_types::agreement::{Party, Status};
+use utilidor_types::price_index::PublishedValue;
 use utilidor_types::time::{DAY_MS, HOUR_MS};
 use utilidor_types::*;
 
@@ -89,6 +90,22 @@ fn a_price_changes_with_notice_and_stays_what_it_was_without() {
     read(&mut host, day(4, 1), 300).unwrap();
     host.pass_to(settled(4));
     assert_eq!(host.said().pop().unwrap(), [said(0, Party::USER, 100, 40_000_000)], "nine days are no notice");
+}
+
+#[test]
+fn a_value_that_was_published_before_the_signature_has_had_its_notice() {
+    let sheet = sheet(
+        "let price money/kWh \"price\" \"单价\" = index(spot, notice 240 hours) else 0.5 money/kWh;
+         pay user \"power\" \"电费\" for taken = price * sum(taken);",
+    );
+    for (days, charged) in [(9, 50_000_000), (11, 40_000_000)] {
+        let mut host = signed(&sheet);
+        let published = Timestamp(day(1, 1).0 - days * DAY_MS);
+        host.published(INDEX, month(1), PublishedValue { micro: 400_000, published });
+        read(&mut host, day(2, 1), 100).unwrap();
+        host.pass_to(settled(2));
+        assert_eq!(host.said(), [vec![said(0, Party::USER, 100, charged)]], "{days} days");
+    }
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod grants;
 mod play;
 mod select;
 mod support;
+mod window;

@@ -36,6 +36,13 @@ pub fn agreement_text(out: &Output, record: &AgreementView, manifest: Option<&Ma
             t!("amendment"),
             format!("{} {}, {}", out.word(t!("from")), out.time(amendment.from_ms), amendment.digest),
         ));
+        let agreement = record.agreement;
+        let next = say!(
+            out,
+            "what it changes: utilidor agreement amendment {agreement}",
+            "变更内容：utilidor agreement amendment {agreement}"
+        );
+        facts.push((t!("next"), next));
     }
     let terms = match &record.terms.program {
         Program::Purchase(terms) => {
@@ -70,50 +77,64 @@ fn coded_text(
     terms: &CodedTerms,
     manifest: Option<&Manifest>,
 ) -> String {
-    let code = match terms.code {
-        ProgramCode::Native(CLAUSES) => out.word(t!("clause_sheet")).into(),
-        ProgramCode::Native(number) => number.to_string(),
-        ProgramCode::Published(program) => program.to_string(),
-    };
-    facts.push((t!("program"), code));
+    facts.push((t!("program"), code_text(out, terms.code)));
     // A clause sheet has no name.
     let named = manifest.filter(|manifest| !manifest.name.is_empty());
     facts.extend(named.map(|manifest| (t!("name"), format!("{} {}", &*manifest.name, &*manifest.version))));
     // What a clause sheet says is all of it; what a program does, its authors say in its clauses.
     let reading = clauses::reading(out, terms);
     if reading.is_none() {
-        let named = manifest.and_then(|manifest| sheet::parameters(out, manifest, terms));
-        let shown = match named {
-            Some(named) => named.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
-            // What only the program reads, in lines that a terminal holds.
-            None => terms.parameters.chunks(32).map(hex::encode).collect::<Vec<_>>(),
-        };
-        facts.push((t!("parameters"), shown.join("\n")));
+        let shown = parameters_shown(out, terms, manifest).into_iter();
+        let shown = shown.map(|(name, value)| name.map_or_else(|| value.clone(), |name| format!("{name}: {value}")));
+        facts.push((t!("parameters"), shown.collect::<Vec<_>>().join("\n")));
     }
-    let grants = terms.grants.iter().map(|grant| {
-        let renews = if grant.renews { out.word(t!("in_30_days")) } else { "" };
-        [party_text(out, grant.party), grant.reserve.to_string(), format!("{} {renews}", grant.allowance)]
-    });
+    let grants = terms.grants.iter().map(|grant| grant_cells(out, grant));
     let grants = out.section(t!("grants"), [t!("by"), t!("reserved"), t!("allowance_left")], grants.collect());
     let meters = terms.meters.iter().enumerate().map(|(number, meter)| {
-        let metered = match meter.metered {
-            Metered::Fill(volume) => units::quantity(volume, meter.carrier),
-            Metered::Rest => "-".into(),
-        };
-        let window = out.window(meter.window);
-        [
-            number.to_string(),
-            meter.meter.to_string(),
-            out.say(meter.carrier),
-            party_text(out, meter.party),
-            window,
-            metered,
-        ]
+        let [id, carrier, party, window, metered] = meter_cells(out, meter);
+        [number.to_string(), id, carrier, party, window, metered]
     });
     let headings = [t!("number"), t!("meter"), t!("carrier"), t!("by"), t!("window"), t!("quantity")];
     let reach = format!("{grants}\n{}", out.section(t!("its_meters"), headings, meters.collect()));
     let reading = reading.or_else(|| clauses::texts(out, manifest?, |_| true));
     reading.map_or_else(|| reach.clone(), |reading| format!("{reading}\n{reach}"))
+}
+
+/// Which program it is.
+pub fn code_text(out: &Output, code: ProgramCode) -> String {
+    match code {
+        ProgramCode::Native(CLAUSES) => out.word(t!("clause_sheet")).into(),
+        ProgramCode::Native(number) => number.to_string(),
+        ProgramCode::Published(program) => program.to_string(),
+    }
+}
+
+/// A program's parameters by their names; without names all of what only the program reads, in lines that a terminal holds.
+pub fn parameters_shown(
+    out: &Output,
+    terms: &CodedTerms,
+    manifest: Option<&Manifest>,
+) -> Vec<(Option<String>, String)> {
+    match manifest.and_then(|manifest| sheet::parameters(out, manifest, terms)) {
+        Some(named) => named.into_iter().map(|(name, value)| (Some(name), value)).collect(),
+        None => vec![(None, terms.parameters.chunks(32).map(hex::encode).collect::<Vec<_>>().join("\n"))],
+    }
+}
+
+/// Of whom, what is reserved at most, and what is taken at most.
+pub fn grant_cells(out: &Output, grant: &Grant) -> [String; 3] {
+    let renews = if grant.renews { out.word(t!("in_30_days")) } else { "" };
+    [party_text(out, grant.party), grant.reserve.to_string(), format!("{} {renews}", grant.allowance)]
+}
+
+/// Which meter, what it measures, whose it is, when, and what it fills.
+pub fn meter_cells(out: &Output, meter: &CodedMeter) -> [String; 5] {
+    let metered = match meter.metered {
+        Metered::Fill(volume) => units::quantity(volume, meter.carrier),
+        Metered::Rest => "-".into(),
+    };
+    let window = out.window(meter.window);
+    [meter.meter.to_string(), out.say(meter.carrier), party_text(out, meter.party), window, metered]
 }
 
 fn purchase_text(out: &Output, terms: &PurchaseTerms) -> String {

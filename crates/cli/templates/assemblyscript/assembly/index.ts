@@ -6,6 +6,7 @@ import * as sdk from "../sdk/assembly/index";
 const METER: u8 = 0;
 /** A period is settled so long after its end, so that late readings are in it. */
 const GRACE_MS: u64 = 6 * 3_600_000;
+const DAY_MS: u64 = 24 * 3_600_000;
 const JOULES_PER_KWH: u64 = 3_600_000;
 
 const CLAUSE_TAKEN: u16 = 0;
@@ -61,13 +62,21 @@ function agreedOf(input: sdk.Input): Agreed {
   return agreed;
 }
 
-/** What the contract remembers: the period that is settled next, and what was taken in it and in the one that runs already. */
+/**
+ * What the contract remembers: the period that is settled next, and what was taken in it and in the one that runs already; once all are
+ * settled, what the last one was settled with, and what has come since. What was put right can be less than nothing.
+ */
 class Kept {
   period: u64 = 0;
-  taken: StaticArray<u64> = new StaticArray<u64>(2);
+  taken: StaticArray<i64> = new StaticArray<i64>(2);
 
   head(): StaticArray<u8> {
-    return sdk.bytesOf([this.period, this.taken[0], this.taken[1]]);
+    return sdk.bytesOf([this.period, <u64>this.taken[0], <u64>this.taken[1]]);
+  }
+
+  /** Whether all periods are settled. */
+  isOver(agreed: Agreed): bool {
+    return this.period > 0 && agreed.isLast(this.period - 1);
   }
 }
 
@@ -76,17 +85,44 @@ function keptOf(head: StaticArray<u8>): Kept {
   if (head.length == 0) return kept;
   const read = new sdk.Numbers(head);
   kept.period = read.number();
-  kept.taken[0] = read.number();
-  kept.taken[1] = read.number();
+  kept.taken[0] = read.integer();
+  kept.taken[1] = read.integer();
   if (!read.isRead()) sdk.fault(sdk.FAULT_PARAMETERS);
   return kept;
 }
 
-/** What was taken, in the period that is settled next or in the one that runs already: each period begins with a mark. Gives which. */
-function took(agreed: Agreed, kept: Kept, segment: sdk.Segment): i32 {
-  const place = segment.interval.from >= agreed.beginOf(sdk.plus(kept.period, 1)) ? 1 : 0;
-  for (let band = 0; band < sdk.BANDS; band++) kept.taken[place] = sdk.plus(kept.taken[place], segment.bands[band]);
-  return place;
+/** A quantity that may be less than nothing. */
+function signed(quantity: u64): i64 {
+  if (quantity > <u64>i64.MAX_VALUE) sdk.fault(sdk.FAULT_OVERFLOW);
+  return <i64>quantity;
+}
+
+/** The sum of two such. */
+function sum(one: i64, other: i64): i64 {
+  const sum = one + other;
+  if ((one < 0) == (other < 0) && (sum < 0) != (one < 0)) sdk.fault(sdk.FAULT_OVERFLOW);
+  return sum;
+}
+
+function size(quantity: i64): u64 {
+  return quantity < 0 ? <u64>0 - <u64>quantity : <u64>quantity;
+}
+
+/**
+ * What was taken, or was not after all, counts in the period that is settled next or in the one that runs already: each period begins
+ * with a mark. So what is of a settled period counts in the next one; what comes after the last, a day later in a supplement.
+ */
+function took(agreed: Agreed, kept: Kept, input: sdk.Input, change: i64, done: sdk.Done): void {
+  const isOver = kept.isOver(agreed);
+  const place = isOver || input.event.segment.interval.from >= agreed.beginOf(sdk.plus(kept.period, 1)) ? 1 : 0;
+  kept.taken[place] = sum(kept.taken[place], change);
+  if (isOver) done.schedule(sdk.plus(input.now, DAY_MS));
+}
+
+function total(bands: StaticArray<u64>): i64 {
+  let total: u64 = 0;
+  for (let band = 0; band < sdk.BANDS; band++) total = sdk.plus(total, bands[band]);
+  return signed(total);
 }
 
 /** The meter has passed a mark: the next one. Past the last period it serves no more. */
@@ -95,33 +131,62 @@ function markAfter(agreed: Agreed, to: u64, done: sdk.Done): void {
   if (next <= agreed.beginOf(agreed.periods)) done.mark(METER, next);
 }
 
-function lineOf(agreed: Agreed, clause: u16, quantity: u64, amount: u64, period: sdk.Window): sdk.Line {
-  const line = new sdk.Line(clause, period, quantity, sdk.USER, sdk.OWNER, amount);
-  return line.about(sdk.ELECTRICITY).at(agreed.price, sdk.PER_KWH);
+/** What is missing from the least quantity. */
+function missing(agreed: Agreed, taken: i64): i64 {
+  return signed(sdk.less(agreed.least, taken < 0 ? 0 : <u64>taken));
 }
 
-function settle(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): void {
-  const period = agreed.window(kept.period);
-  const taken = kept.taken[0];
-  let due = agreed.cost(taken);
-  const lines: Array<sdk.Line> = [lineOf(agreed, CLAUSE_TAKEN, taken, due, period)];
-  const missing = sdk.less(agreed.least, taken);
-  if (missing > 0) {
-    const cost = agreed.cost(missing);
-    due = sdk.plus(due, cost);
-    lines.push(lineOf(agreed, CLAUSE_LEAST, missing, cost, period));
-  }
-  const paid = sdk.min(due, input.allowance(sdk.USER));
-  const owed = due - paid;
-  const isLast = agreed.isLast(kept.period);
+/** Adds a line for a quantity, of which the owner gives back what is less than nothing; gives what the user has to pay. */
+function charge(agreed: Agreed, lines: Array<sdk.Line>, clause: u16, quantity: i64, period: sdk.Window): i64 {
+  const amount = agreed.cost(size(quantity));
+  const from = quantity < 0 ? sdk.OWNER : sdk.USER;
+  const line = new sdk.Line(clause, period, size(quantity), from, quantity < 0 ? sdk.USER : sdk.OWNER, amount);
+  lines.push(line.about(sdk.ELECTRICITY).at(agreed.price, sdk.PER_KWH));
+  return quantity < 0 ? -signed(amount) : signed(amount);
+}
 
-  done.payFromAllowance(sdk.USER, sdk.OWNER, paid);
-  done.owe(owed);
-  done.issue(isLast ? sdk.CLOSING_END : sdk.CLOSING_PERIOD, period, lines, false);
-  kept.period = sdk.plus(kept.period, 1);
-  kept.taken[0] = kept.taken[1];
+/** Settles the period, or after the last one what has come since: what the user is to pay for it anew, less what its statement was for. */
+function settle(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): void {
+  const isOver = kept.isOver(agreed);
+  const number = isOver ? kept.period - 1 : kept.period;
+  const period = agreed.window(number);
+  const isLast = agreed.isLast(number);
+  let closing = isLast ? sdk.CLOSING_END : sdk.CLOSING_PERIOD;
+  let taken = kept.taken[0];
+  let least = missing(agreed, taken);
+  if (isOver) {
+    const since = kept.taken[1];
+    // It was taken back since.
+    if (since == 0) return;
+    closing = sdk.CLOSING_SUPPLEMENT;
+    kept.taken[0] = sum(taken, since);
+    least = missing(agreed, kept.taken[0]) - least;
+    taken = since;
+  } else {
+    kept.period = sdk.plus(number, 1);
+    // What is less than nothing waits for the next period.
+    if (!isLast) {
+      kept.taken[0] = taken < 0 ? sum(kept.taken[1], taken) : kept.taken[1];
+      if (taken < 0) taken = 0;
+    }
+  }
   kept.taken[1] = 0;
-  if (isLast) done.finish(owed > 0 ? sdk.DEFAULTED : sdk.SETTLED);
+
+  const lines = new Array<sdk.Line>();
+  let due = charge(agreed, lines, CLAUSE_TAKEN, taken, period);
+  if (least != 0) due = sum(due, charge(agreed, lines, CLAUSE_LEAST, least, period));
+  // What the user cannot pay it owes. The owner gives back all of it: while it cannot, this fails and is tried again.
+  let owed: u64 = 0;
+  if (due < 0) {
+    done.payFromAllowance(sdk.OWNER, sdk.USER, size(due));
+  } else {
+    const paid = sdk.min(size(due), input.allowance(sdk.USER));
+    owed = size(due) - paid;
+    done.payFromAllowance(sdk.USER, sdk.OWNER, paid);
+    if (owed > 0) done.owe(owed);
+  }
+  done.issue(closing, period, lines, false);
+  if (isLast) done.finish(owed > 0 || input.debt > 0 ? sdk.DEFAULTED : sdk.SETTLED);
   else done.schedule(agreed.settles(kept.period));
 }
 
@@ -133,15 +198,14 @@ function run(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): void
     done.mark(METER, agreed.beginOf(1));
     done.schedule(agreed.settles(0));
   } else if (event.kind == sdk.SEGMENT && isOfMeter) {
-    took(agreed, kept, event.segment);
+    took(agreed, kept, input, total(event.segment.bands), done);
     markAfter(agreed, event.segment.interval.to, done);
   } else if (event.kind == sdk.RETURNED && isOfMeter) {
     // What a purchase gives back can be of a time that the meter has long passed.
-    took(agreed, kept, event.segment);
+    took(agreed, kept, input, total(event.segment.bands), done);
   } else if (event.kind == sdk.CORRECTED && isOfMeter) {
-    // So can what the meter's operator puts right. Of a period that is settled it counts in the next one.
-    const place = took(agreed, kept, event.segment);
-    for (let band = 0; band < sdk.BANDS; band++) kept.taken[place] = sdk.less(kept.taken[place], event.bands[band]);
+    // So can what the meter's operator puts right.
+    took(agreed, kept, input, total(event.segment.bands) - total(event.bands), done);
   } else if (event.kind == sdk.DUE) {
     settle(agreed, kept, input, done);
   } else if (event.kind == sdk.ENDING) {

@@ -75,11 +75,36 @@ test("what the operator puts right before the settlement is on the bill", () => 
   assert.equal(paidAfter(taken(25), corrected(2, 5)), 13_200_000n, "22 kWh");
 });
 
-test("what is put right after the settlement counts in the next period", () => {
-  const settled = [taken(25), u8(DUE), told(SEGMENT, 20, 1n)];
-  assert.equal(paidAfter(...settled, corrected(0, 5)), 9_000_000n, "15 kWh");
-  const { rest } = done(answer(corrected(0, 5), after(...settled)));
+test("what is put right after the settlement counts in the next period, whatever came before it", () => {
+  const [second, less] = [told(SEGMENT, 20, 1n), corrected(0, 5)];
+  for (const next of [[second, less], [less, second]]) {
+    assert.equal(paidAfter(taken(25), u8(DUE), ...next), 9_000_000n, "15 kWh");
+  }
+  const { rest } = done(answer(less, after(taken(25), u8(DUE))));
   assert.deepEqual([...rest], [0, 0, 0, 0, 0, 0, 0, 0], "no mark in the past");
+});
+
+test("what comes after the last settlement is settled by a supplement a day later", () => {
+  const late = done(answer(told(SEGMENT, 25, 1n), after(u8(DUE), u8(DUE))));
+  assert.deepEqual(late.rest, Buffer.concat([u32(0), u32(1), u8(6), u64(2n * DAY_MS)]), "it is called a day later");
+  const supplement = done(answer(u8(DUE), late.head));
+  // The user pays the owner for 25 kWh, less the least 10 that are paid already.
+  assert.deepEqual([...supplement.rest.subarray(8, 12)], [2, 1, 1, 0]);
+  assert.equal(supplement.rest.readBigUInt64LE(12), 9_000_000n);
+  assert.deepEqual([...supplement.rest.subarray(20, 22)], [12, 2], "a supplement");
+  const back = done(answer(u8(DUE), done(answer(corrected(0, 20), supplement.head)).head));
+  // The owner gives back: 5 kWh are less than the least.
+  assert.deepEqual([...back.rest.subarray(8, 12)], [2, 0, 1, 1]);
+  assert.equal(back.rest.readBigUInt64LE(12), 9_000_000n);
+});
+
+test("what cannot be paid is owed and makes the end a default", () => {
+  const end = (kwh) => done(answer(u8(DUE), after(u8(DUE), told(SEGMENT, kwh, 1n)))).rest;
+  // The last effect finishes; the second one owes, if anything is owed.
+  assert.deepEqual([...end(20).subarray(-2)], [13, 0]);
+  assert.equal(end(20)[20], 12, "a statement at once");
+  assert.deepEqual([...end(2_000).subarray(-2)], [13, 1], "1,200 of a thousand");
+  assert.equal(end(2_000)[20], 4);
 });
 
 test("what a purchase gives back is on the bill and sets no mark in the past", () => {

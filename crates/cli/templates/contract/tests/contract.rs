@@ -38,6 +38,11 @@ fn taken(kwh: u64) -> Event {
     Event::Segment(Meter(0), segment(kwh))
 }
 
+fn taken_on_the_second_day(kwh: u64) -> Event {
+    let interval = Window { from: Time(DAY_MS), to: Time(2 * DAY_MS) };
+    Event::Segment(Meter(0), Segment { interval, ..segment(kwh) })
+}
+
 fn act(event: Event, head: Vec<u8>) -> Done {
     Contract::act(input(event, head)).unwrap()
 }
@@ -47,12 +52,16 @@ fn paid(kwh: u64) -> Money {
     paid_after(&[taken(kwh)])
 }
 
-/// What is paid for the first day after these events.
+/// The head after these events.
+fn after(events: &[Event]) -> Vec<u8> {
+    events.iter().fold(Vec::new(), |head, event| act(event.clone(), head).head.unwrap())
+}
+
+/// What the user pays at the settlement that follows these events.
 fn paid_after(events: &[Event]) -> Money {
-    let head = events.iter().fold(Vec::new(), |head, event| act(event.clone(), head).head.unwrap());
-    let done = act(Event::Due, head);
+    let done = act(Event::Due, after(events));
     let paid = done.effects.iter().find_map(|effect| match effect {
-        Effect::Pay { amount, .. } => Some(*amount),
+        Effect::Pay { from: Party::USER, amount, .. } => Some(*amount),
         _ => None,
     });
     paid.unwrap()
@@ -75,14 +84,43 @@ fn what_the_operator_puts_right_before_the_settlement_is_on_the_bill() {
 }
 
 #[test]
-fn what_is_put_right_after_the_settlement_counts_in_the_next_period() {
-    let head = act(Event::Due, act(taken(25), Vec::new()).head.unwrap()).head.unwrap();
-    let second = Segment { interval: Window { from: Time(DAY_MS), to: Time(2 * DAY_MS) }, ..segment(20) };
-    let head = act(Event::Segment(Meter(0), second), head).head.unwrap();
-    let done = act(Event::Corrected(Meter(0), segment(0), bands(5)), head);
-    assert!(done.effects.is_empty(), "no mark in the past");
-    let paid = act(Event::Due, done.head.unwrap());
-    assert!(paid.effects.iter().any(|effect| matches!(effect, Effect::Pay { amount: Money(9_000_000), .. })), "15 kWh");
+fn what_is_put_right_after_the_settlement_counts_in_the_next_period_whatever_came_before_it() {
+    let second = taken_on_the_second_day(20);
+    let corrected = Event::Corrected(Meter(0), segment(0), bands(5));
+    for next in [[second.clone(), corrected.clone()], [corrected.clone(), second]] {
+        let events = [&[taken(25), Event::Due], &next[..]].concat();
+        assert_eq!(paid_after(&events), Money(9_000_000), "15 kWh");
+    }
+    let settled = after(&[taken(25), Event::Due]);
+    assert!(act(corrected, settled).effects.is_empty(), "no mark in the past");
+}
+
+#[test]
+fn what_comes_after_the_last_settlement_is_settled_by_a_supplement_a_day_later() {
+    let late = act(taken_on_the_second_day(25), after(&[Event::Due, Event::Due]));
+    assert_eq!(late.effects, [Effect::Schedule(Time(2 * DAY_MS))]);
+    let supplement = act(Event::Due, late.head.unwrap());
+    let pays = |from, amount| {
+        let to = if from == Party::USER { Party::OWNER } else { Party::USER };
+        Effect::Pay { from, source: Source::Allowance, to, amount: Money(amount) }
+    };
+    assert_eq!(supplement.effects[0], pays(Party::USER, 9_000_000), "25 kWh, less the least 10 that are paid already");
+    assert!(matches!(&supplement.effects[1], Effect::Issue(statement) if statement.closing == Closing::Supplement));
+
+    let corrected = Event::Corrected(Meter(0), segment(0), bands(20));
+    let back = act(Event::Due, act(corrected, supplement.head.unwrap()).head.unwrap());
+    assert_eq!(back.effects[0], pays(Party::OWNER, 9_000_000), "5 kWh are less than the least");
+}
+
+#[test]
+fn what_cannot_be_paid_is_owed_and_makes_the_end_a_default() {
+    let end = |kwh| {
+        let done = act(Event::Due, after(&[Event::Due, taken_on_the_second_day(kwh)]));
+        let owed = done.effects.iter().any(|effect| matches!(effect, Effect::Owe(_)));
+        (owed, done.effects.last().cloned())
+    };
+    assert_eq!(end(20), (false, Some(Effect::Finish(End::Settled))));
+    assert_eq!(end(2_000), (true, Some(Effect::Finish(End::Defaulted))), "1,200 of a thousand");
 }
 
 #[test]

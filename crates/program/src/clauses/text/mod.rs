@@ -83,7 +83,7 @@ fn is_in_heat(sheet: &Sheet) -> bool {
 }
 
 /// What a unit is called in the source.
-const fn unit_word(unit: Unit) -> &'static str {
+pub const fn unit_word(unit: Unit) -> &'static str {
     match unit {
         Unit::Money => "money",
         Unit::Price(PriceUnit::KilowattHour) => "money/kWh",
