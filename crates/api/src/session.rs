@@ -85,12 +85,18 @@ async fn get_session(State(app): State<App>, SignedIn(admitted): SignedIn) -> Re
     Ok(axum::Json(described(&app, admitted).await?))
 }
 
-/// Ends the session.
+/// Ends the session, or a supervisor's look. A program's token ends when whoever has made it revokes it.
 #[utoipa::path(
     delete, path = "/v1/session", tag = "access", security(("token" = [])),
     responses((status = 200, description = "It has ended", body = SessionView), Problems)
 )]
 async fn sign_out(State(app): State<App>, SignedIn(admitted): SignedIn) -> Result<axum::Json<SessionView>, Problem> {
+    if admitted.kind == TokenKind::Program {
+        return Err(Problem::new(
+            Code::OutOfScope,
+            "a program's token is revoked by whoever made it: DELETE /v1/tokens/{id}",
+        ));
+    }
     let session = described(&app, admitted).await?;
     app.admission.end(admitted.token);
     Ok(axum::Json(session))
