@@ -238,7 +238,7 @@ pub fn line_of(out: &Output, event: &Event, measured: &Measured) -> String {
         Event::DayPassedOn { subscription, to } => say!(
             out,
             "the day of subscription {subscription} is that of {to}, which has taken its meter over",
-            "订购 {subscription} 当日的按日费用由接用其表计的 {to} 承担"
+            "订阅 {subscription} 当日的按日费用由接用其表计的 {to} 承担"
         ),
         Event::EndingStands { agreement, at } => {
             let at = out.time(*at);
