@@ -4,9 +4,9 @@
 import type { Schemas } from '../api/client';
 import { type Carrier, CARRIERS, micro } from './amount';
 import { DAY, dayBegin } from './clock.svelte';
-import { type Asked, estimate, flowed, metersOf, optionsOf } from './retail';
+import { type Asked, estimate, flowed, metersOf } from './retail';
 import { certificates } from './series';
-import { PERIODS, discountOf } from './tariff';
+import { PERIODS, discountOf, optionsOf } from './tariff';
 
 type Option = Schemas['TariffOption'];
 

@@ -10,7 +10,7 @@ export const en = {
   },
   common: {
     you: '(you)', copy: 'Copy', copied: 'Copied', copyWhat: (what: string) => `Copy: ${what}`, loading: 'Loading…', again: 'Try again',
-    csv: 'Save as CSV', refused: 'Refused', cancel: 'Cancel', close: 'Close', more: 'Show more', save: 'Save', yes: 'yes', no: 'no',
+    csv: 'Save as CSV', refused: 'Refused', cancel: 'Cancel', close: 'Close', more: 'Show more', save: 'Save', yes: 'yes', no: 'no', cut: (count: string) => `The list is longer: these are ${count} of it. The command line has it whole.`,
   },
   trouble: {
     offline: { what: 'The node cannot be reached.', next: 'Check that it runs and that you are connected, then try again. Nothing was lost.' },
@@ -20,6 +20,7 @@ export const en = {
     failed: { what: 'That did not work.', next: 'Try again. If it happens again, tell the node’s operator what is written below.' },
     timeout: { what: 'The node took too long to answer.', next: 'It may be busy, or the connection slow. Look whether it was done after all, then try again.' },
     wrongAnswer: { what: 'The answer is not one of a node.', next: 'Something else answers at this address, or on the way to it. Check the address and your connection, then try again.' },
+    tooLong: { what: 'The list is longer than this app reads.', next: 'Nothing is worked out from a part of it. The command line reads it whole.' },
     locked: { what: 'Your key is locked.', next: 'Open it, then try again.' },
     keyFile: { what: 'This file is no key file that can be taken in.', next: 'Choose a file that “utilidor keys” or this app has saved; a key for sealed quotes only after the key of its account.' },
     passphrase: { what: 'The passphrase does not open the key.', next: 'Check capital letters and the keyboard’s language, then try again. Nobody can reset a passphrase.' },
@@ -115,7 +116,7 @@ export const en = {
     signed: 'Signed', sending: 'Sent; the members agree on a block…', final: (height: string) => `Final in block ${height}`, proving: 'the node says so, and its proof is being checked…', proven: 'proven in this browser', said: 'so the node says', unproven: 'The node does not prove what it says became of it.', done: 'Done', failed: 'It was not carried out.', notTaken: 'The node says that it was not taken. You can sign it again: of both, one alone can be carried out.', lost: 'Whether it was carried out is not known. See whether it is on the ledger before you sign it again.', see: 'See it on the ledger',
   },
   terms: {
-    to: 'To', amount: 'Amount', reference: 'Reference', offer: 'Offer', lots: 'For sale', window: 'Delivery', gate: 'Gate closes', lapses: 'Award until', deposit: 'Deposit of each side', guarantee: 'Payment guarantee', tolerance: 'Tolerance', package: 'Package', version: (version: number) => `version ${version}`, services: 'Services', allowance: 'Allowance in 30 days', atMost: 'At most', period: 'Period',
+    from: 'From', to: 'To', bought: 'What, and the price', contract: 'Contract', amount: 'Amount', reference: 'Reference', offer: 'Offer', lots: 'For sale', window: 'Delivery', gate: 'Gate closes', lapses: 'Award until', deposit: 'Deposit of each side', guarantee: 'Payment guarantee', tolerance: 'Tolerance', package: 'Package', version: (version: number) => `version ${version}`, allowance: 'Allowance in 30 days', atMost: 'At most', period: 'Period',
     quote: 'Quote', sealed: 'sealed; you sign again if it is awarded', sealedBinding: 'sealed and binding: an award concludes the agreement', awardTo: (who: string) => `Award to ${who}`, agreement: 'Agreement', digest: 'Digest of the terms', carrier: 'For', readings: 'Readings', meters: 'Meters',
   },
   fact: {

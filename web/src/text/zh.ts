@@ -10,7 +10,7 @@ export const zh: Catalogue = {
   },
   common: {
     you: '（您）', copy: '复制', copied: '已复制', copyWhat: (what) => `复制：${what}`, loading: '正在加载…', again: '重试',
-    csv: '存为 CSV', refused: '被拒绝', cancel: '取消', close: '关闭', more: '显示更多', save: '保存', yes: '是', no: '否',
+    csv: '存为 CSV', refused: '被拒绝', cancel: '取消', close: '关闭', more: '显示更多', save: '保存', yes: '是', no: '否', cut: (count) => `列表更长：这里是其中的 ${count} 条。命令行可以读取全部。`,
   },
   trouble: {
     offline: { what: '无法连接节点。', next: '请确认节点正在运行、网络正常，然后重试。没有丢失任何内容。' },
@@ -20,6 +20,7 @@ export const zh: Catalogue = {
     failed: { what: '操作未成功。', next: '请重试。若再次发生，请把下面的内容告知节点运营方。' },
     timeout: { what: '节点迟迟没有答复。', next: '节点可能繁忙，或网络缓慢。请先查看操作是否已经完成，再重试。' },
     wrongAnswer: { what: '得到的不是节点的答复。', next: '此地址上或途中有别的程序在应答。请核对地址和网络，然后重试。' },
+    tooLong: { what: '列表过长，本应用不再读取。', next: '不以其中一部分计算结果。命令行可以读取全部。' },
     locked: { what: '您的密钥已锁定。', next: '请解锁后重试。' },
     keyFile: { what: '这不是可以导入的密钥文件。', next: '请选择“utilidor keys”或本应用保存的文件；密封报价用的密钥须在其账户的密钥之后导入。' },
     passphrase: { what: '口令无法打开密钥。', next: '请检查大小写和输入法，然后重试。口令无人能够重置。' },
@@ -115,7 +116,7 @@ export const zh: Catalogue = {
     signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, proving: '节点如此说明，正在核对证明…', proven: '已在本浏览器中证明', said: '仅为节点所述', unproven: '节点没有证明它所说的结果。', done: '完成', failed: '未执行。', notTaken: '节点称未接收。您可以再次签署：两者之中只有一个能被执行。', lost: '是否已执行尚不清楚。再次签署之前，请先在账本上查看。', see: '在账本上查看',
   },
   terms: {
-    to: '收款方', amount: '金额', reference: '备注', offer: '要约', lots: '出售', window: '交付', gate: '报价截止', lapses: '授标截止', deposit: '双方保证金', guarantee: '付款担保', tolerance: '容差', package: '套餐', version: (version) => `第 ${version} 版`, services: '服务', allowance: '30 天内扣款上限', atMost: '至多', period: '时段',
+    from: '付款方', to: '收款方', bought: '标的与价格', contract: '合约', amount: '金额', reference: '备注', offer: '要约', lots: '出售', window: '交付', gate: '报价截止', lapses: '授标截止', deposit: '双方保证金', guarantee: '付款担保', tolerance: '容差', package: '套餐', version: (version) => `第 ${version} 版`, allowance: '30 天内扣款上限', atMost: '至多', period: '时段',
     quote: '报价', sealed: '密封；授标后需再签署', sealedBinding: '密封且有约束力：授标即成立合约', awardTo: (who) => `授标给 ${who}`, agreement: '合约', digest: '条款摘要', carrier: '用于', readings: '读数', meters: '表计',
   },
   fact: {
