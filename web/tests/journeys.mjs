@@ -177,8 +177,11 @@ async function aTenantSubscribesAndPrepays(world) {
   const review = () => me.press(page.getByRole('button', { name: t.package.review }));
   const cheap = ({ package: { options } }) => options.forEach(({ tariff }) => tariff.metered && (tariff.metered.price.money = '0.080000'));
   await signsNothing(me, world, 'a package at another price', `**/v1/packages/${id}/${version}`, cheap, review);
+  // Of several meters it is the one that a package bills already.
+  const [{ terms }] = (await get(`/v1/agreements?account=${await accountOf(node, 'hotel')}&kind=subscription&status=active&limit=1`)).items;
+  const { meter } = terms.program.subscription.services.find((each) => each.carrier === 'electricity');
   await review();
-  await decline(me, world, [t.agreement.clause.metered('#').split('#')[0], t.carrier.electricity]);
+  await decline(me, world, [`${t.market.meter}: ${meter.slice(0, 8)}…${meter.slice(-4)}`, t.agreement.clause.metered('#').split('#')[0], t.carrier.electricity]);
   await me.context.close();
 }
 

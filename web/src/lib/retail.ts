@@ -153,6 +153,13 @@ export async function outlook(supply: Supply, now: number): Promise<Outlook> {
   return { left: rest, perDay, until, days: perDay > 0n ? Number(rest / perDay) : undefined };
 }
 
+/// The meters that an account's running subscriptions bill.
+export async function billedMeters(account: string): Promise<Set<string>> {
+  const items = await whole(agreementsPage(account, { kind: 'subscription', status: 'active' }));
+  const programs = items.filter((agreement) => agreement.user === account).map((agreement) => agreement.terms.program);
+  return new Set(programs.flatMap((program) => ('subscription' in program ? program.subscription.services.flatMap(({ meter }) => meter ?? []) : [])));
+}
+
 /// The meters of an account by carrier, those in service first.
 export async function metersOf(account: string): Promise<Schemas['MeterView'][]> {
   const items = await whole((cursor) =>
