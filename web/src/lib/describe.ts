@@ -46,6 +46,9 @@ function whole(id: string): string {
   return name ? `${name} (${id})` : id;
 }
 
+/// The same of an offer, with what its owner calls it, if that was checked.
+const wholeOffer = (id: string, offer: Schemas['Offer'] | undefined) => (offer?.notice ? `${offer.notice} (${id})` : whole(id));
+
 export function lots(list: Schemas['Lot'][]): string {
   return list
     .map((lot) => `${text.t.carrier[lot.carrier]} ${quantity(lot.quantity, lot.carrier)} · ${price(lot.asking_price)}`)
@@ -141,7 +144,7 @@ const describers: { [kind: string]: ((fields: never, named: Named) => [string, s
     ]),
   submit_quotes: ({ quotes }: Of<'submit_quotes'>, { offer, quoted: lines }: Named) =>
     quotes.flatMap((quote): [string, string][] => [
-      [text.t.terms.offer, whole(quote.offer)],
+      [text.t.terms.offer, wholeOffer(quote.offer, offer)],
       [text.t.terms.quote, quote.binding ? text.t.terms.sealedBinding : text.t.terms.sealed],
       ...(offer && lines
         ? [[text.t.terms.bought, quoted(offer, lines)] as [string, string], ...stakes(offer.window, offer.terms), ...lines.flatMap((line): [string, string][] => (/[^0]/.test(line.user_meter) ? [[text.t.market.meter, people.called(line.user_meter)]] : []))]
@@ -149,6 +152,7 @@ const describers: { [kind: string]: ((fields: never, named: Named) => [string, s
     ]),
   award: ({ awards }: Of<'award'>, { offer }: Named) => [
     ...awards.flatMap((award): [string, string][] => [
+      [text.t.terms.offer, wholeOffer(award.offer, offer)],
       [text.t.terms.to, whole(award.bidder)],
       [
         text.t.terms.awardTo(people.called(award.bidder)),
