@@ -328,6 +328,17 @@ async function aSupervisorLooksWithAReason(world) {
   // The log says it at once, to all members.
   await page.locator('tbody tr', { hasText: reason }).waitFor();
   await settled(me, 'a supervisor’s look');
+  // One case is followed over the app's pages, until the look has ended.
+  await page.getByLabel(t.oversight.category, { exact: true }).selectOption('trade');
+  await me.fill(page.getByLabel(t.oversight.why, { exact: true }), reason);
+  await me.press(page.getByRole('button', { name: t.oversight.go }));
+  const agreements = page.getByRole('group', { name: t.oversight.agreements });
+  await me.press(agreements.getByRole('link', { name: before(t.kind.purchase) }).first());
+  await settled(me, 'an agreement that a supervisor looks at');
+  await page.getByRole('heading', { name: t.agreement.text }).waitFor();
+  await me.go(t.nav.oversight);
+  await me.press(page.getByRole('button', { name: t.oversight.stop }));
+  await agreements.waitFor({ state: 'detached' });
   await me.context.close();
 }
 

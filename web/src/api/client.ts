@@ -44,8 +44,8 @@ const FOR_EVERYBODY = [
   '/v1/development',
 ];
 
-/// Gives the token to ask with, if there is one to be had; `refused` is one that the node takes no more.
-type Tokens = (refused?: string) => Promise<string | undefined>;
+/// Gives the token to ask for `path` with, if there is one to be had; `refused` is one that the node takes no more.
+type Tokens = (path: string, refused?: string) => Promise<string | undefined>;
 let tokens: Tokens | undefined;
 
 /// Who the client is, from now on.
@@ -60,15 +60,15 @@ api.use({
   async onRequest({ request, schemaPath }) {
     const known = request.headers.has('authorization');
     if (known || FOR_EVERYBODY.some((open) => schemaPath.startsWith(open))) return request;
-    const token = await tokens?.();
+    const token = await tokens?.(schemaPath);
     if (token) request.headers.set('authorization', SCHEME + token);
     return request;
   },
   // A session ends after an hour, and with the node: sign in again, once.
-  async onResponse({ request, response }) {
+  async onResponse({ request, response, schemaPath }) {
     const refused = request.headers.get('authorization')?.slice(SCHEME.length);
     if (response.status !== 401 || !refused || request.method !== 'GET') return response;
-    const token = await tokens?.(refused);
+    const token = await tokens?.(schemaPath, refused);
     return token ? patiently(new Request(request.url, { headers: { authorization: SCHEME + token } })) : response;
   },
 });
