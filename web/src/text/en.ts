@@ -81,7 +81,7 @@ export const en = {
     spreadLong: 'spread over a time without readings', noneLong: 'no reading', ahead: 'still to come', beforeLong: 'the time before',
   },
   energy: {
-    title: 'Energy', lead: 'What your meters have certified.', none: 'No meter is yours.', noneNext: 'The meter operator registers meters for their holders. Ask it to bind yours to your account.',
+    title: 'Energy', lead: 'What all your meters have certified together, those that stand behind another one too. The first page and bills count the meters of their contract.', none: 'No meter is yours.', noneNext: 'The meter operator registers meters for their holders. Ask it to bind yours to your account.',
     span: 'Span', day: 'Day', month: 'Month', year: 'Year', earlier: 'Earlier', later: 'Later', change: (change: string) => `${change} compared with as much of the time before`,
   },
   bill: {

@@ -81,7 +81,7 @@ export const zh: Catalogue = {
     spreadLong: '分摊到没有读数的时段', noneLong: '无读数', ahead: '尚未到来', beforeLong: '上一时段',
   },
   energy: {
-    title: '能耗', lead: '您的表计所认证的数据。', none: '没有属于您的表计。', noneNext: '计量方为持有人登记表计。请计量方把您的表计绑定到您的账户。',
+    title: '能耗', lead: '您的全部表计所认证的数据合计，包括位于其他表计之后的分表。首页和账单只计其合约的表计。', none: '没有属于您的表计。', noneNext: '计量方为持有人登记表计。请计量方把您的表计绑定到您的账户。',
     span: '时段', day: '日', month: '月', year: '年', earlier: '更早', later: '更晚', change: (change) => `与上期同长时段相比 ${change}`,
   },
   bill: {
