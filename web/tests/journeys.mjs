@@ -3,14 +3,14 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { aChainOfMoneyHasNoSeats, aChangedBillIsNotCalledProven, aNodeThatLiesIsFoundOut, anOutcomeIsProven, theStateProvesABalance } from './lies.mjs';
-import { accountOf, before, lastBill, sign, sit } from './steps.mjs';
+import { aChainOfMoneyHasNoSeats, aChangedBillIsNotCalledProven, aNodeThatLiesIsFoundOut, anOutcomeIsProven, anotherAddressIsAnotherThing, lie, signsNothing, theStateProvesABalance, whatCannotBeShownIsSaid } from './lies.mjs';
+import { accountOf, before, decline, lastBill, sign, sit } from './steps.mjs';
 import { INVENTED, foreign, hands, ways } from './ways.mjs';
 
 const HOUR = 3_600_000;
 
 export async function journeys(world) {
-  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, aNodeThatLiesIsFoundOut, aChainOfMoneyHasNoSeats, anOutcomeIsProven, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
+  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, aNodeThatLiesIsFoundOut, aChainOfMoneyHasNoSeats, anOutcomeIsProven, anotherAddressIsAnotherThing, whatCannotBeShownIsSaid, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
   const { people } = await (await fetch(`${world.node}/seats.json`)).json();
   for (const way of ways) {
     if (process.env.WAY && way.name !== process.env.WAY) continue;
@@ -98,31 +98,48 @@ async function anOfferIsQuotedAwardedAndAgreed(world) {
   await tenant.page.goto(offer);
   await settled(tenant, 'an offer');
   expect(!(await tenant.page.locator('main').innerText()).includes('Test N7'), 'a name stays in the browser of whoever gave it');
-  await tenant.fill(tenant.page.getByLabel(before(`${t.market.want} (`)), '4');
-  await tenant.fill(tenant.page.getByLabel(before(`${t.market.offerPrice} (`)), '0.65');
-  await tenant.tick(tenant.page.getByRole('checkbox', { name: t.market.binding }));
-  await tenant.press(tenant.page.getByRole('button', { name: t.market.seal }));
-  await sign(tenant, world);
+  const quote = async () => {
+    await tenant.fill(tenant.page.getByLabel(before(`${t.market.want} (`)), '4');
+    await tenant.fill(tenant.page.getByLabel(before(`${t.market.offerPrice} (`)), '0.65');
+    await tenant.tick(tenant.page.getByRole('checkbox', { name: t.market.binding }));
+    await tenant.press(tenant.page.getByRole('button', { name: t.market.seal }));
+  };
+  const said = `**/v1/offers/${offer.split('/').at(-1)}`;
+  await signsNothing(tenant, world, 'an offer whose quotes would be sealed to another key', said, (view) => (view.offer.seal.owner = '11'.repeat(32)), quote);
+  await quote();
+  const bought = `${t.carrier.electricity} 4.0 kWh · ¥0.65/kWh`;
+  await sign(tenant, world, [bought]);
 
   // It arrives live, sealed.
-  const quote = owner.page.locator('tbody tr', { hasText: 'hotel' });
-  await quote.waitFor();
-  expect((await quote.innerText()).includes(t.quoteStatus.submitted) || (await quote.innerText()).includes(t.market.sealed), 'a quote arrives sealed');
+  const arrived = owner.page.locator('tbody tr', { hasText: 'hotel' });
+  await arrived.waitFor();
+  expect((await arrived.innerText()).includes(t.quoteStatus.submitted) || (await arrived.innerText()).includes(t.market.sealed), 'a quote arrives sealed');
 
   await moveClock(owner, world, t.seat.hour, 2);
   await owner.page.goto(offer);
   await settled(owner, 'an offer after its gate');
-  await owner.press(owner.page.getByRole('button', { name: t.market.openQuotes }));
-  await owner.tick(owner.page.getByRole('checkbox', { name: `${t.market.choose}: hotel` }));
-  await settled(owner, 'opened quotes');
-  await owner.press(owner.page.getByRole('button', { name: t.market.award }));
-  await sign(owner, world);
+  const award = async () => {
+    await owner.press(owner.page.getByRole('button', { name: t.market.openQuotes }));
+    await owner.tick(owner.page.getByRole('checkbox', { name: `${t.market.choose}: hotel` }));
+    await settled(owner, 'opened quotes');
+    await owner.press(owner.page.getByRole('button', { name: t.market.award }));
+  };
+  await signsNothing(owner, world, 'an offer of something else', said, (view) => (view.offer.lots[0].carrier = 'cooling'), award);
+  await award();
+  await sign(owner, world, [bought, t.terms.window]);
 
   await tenant.page.goto(`${node}/`);
   await tenant.press(tenant.page.getByRole('link', { name: t.todo.sign }).first());
   await settled(tenant, 'an agreement to sign');
+  // Who the parties are is said by what is signed, and by nothing beside it.
+  await tenant.page.route('**/v1/agreements/*/trace?*', lie(({ agreement }) => Object.assign(agreement, { owner: agreement.user, user: agreement.owner })));
+  await tenant.page.reload();
+  await settled(tenant, 'an agreement with the parties turned round');
+  const volume = t.agreement.clause.volume('roof-east', 'hotel');
+  await tenant.page.getByText(volume).waitFor();
   await tenant.press(tenant.page.getByRole('button', { name: t.agreement.sign, exact: true }));
-  await sign(tenant, world);
+  await sign(tenant, world, [bought, `${t.agreement.seller}\nroof-east (`]);
+  await tenant.page.unroute('**/v1/agreements/*/trace?*');
   await tenant.page.locator('main .tag', { hasText: t.status.active }).first().waitFor();
   await settled(tenant, 'a signed agreement');
   await owner.context.close();
@@ -140,7 +157,7 @@ async function moveClock(me, { node, t, settled }, by, times = 1) {
 }
 
 async function aTenantSubscribesAndPrepays(world) {
-  const { person, settled, expect, t } = world;
+  const { node, person, asker, settled, expect, t } = world;
   const me = await person();
   const { page } = me;
   await sit(me, world, 'hotel');
@@ -152,6 +169,19 @@ async function aTenantSubscribesAndPrepays(world) {
   await me.press(form.getByRole('button', { name: t.prepay.review }));
   await sign(me, world);
   await settled(me, 'a prepaid agreement');
+
+  const get = await asker('hotel');
+  const [{ id, package: { version } }] = (await get('/v1/packages?limit=1')).items;
+  await page.goto(`${node}/packages/${id}/${version}`);
+  await settled(me, 'a package');
+  const review = () => me.press(page.getByRole('button', { name: t.package.review }));
+  const cheap = ({ package: { options } }) => options.forEach(({ tariff }) => tariff.metered && (tariff.metered.price.money = '0.080000'));
+  await signsNothing(me, world, 'a package at another price', `**/v1/packages/${id}/${version}`, cheap, review);
+  // Of several meters it is the one that a package bills already.
+  const [{ terms }] = (await get(`/v1/agreements?account=${await accountOf(node, 'hotel')}&kind=subscription&status=active&limit=1`)).items;
+  const { meter } = terms.program.subscription.services.find((each) => each.carrier === 'electricity');
+  await review();
+  await decline(me, world, [`${t.market.meter}: ${meter.slice(0, 8)}…${meter.slice(-4)}`, t.agreement.clause.metered('#').split('#')[0], t.carrier.electricity]);
   await me.context.close();
 }
 
@@ -222,6 +252,16 @@ async function aMemberIsAdmitted(world) {
   const motion = admin.page.getByRole('article', { name: t.council.decision.admit_member }).first();
   await motion.getByText(t.council.status.carried, { exact: true }).waitFor();
   await settled(admin, 'an admission');
+  // As if it were open still: what is voted on is what was moved, whatever the node shows.
+  const vote = () => admin.press(admin.page.getByRole('button', { name: t.council.voteFor }).first());
+  const open = ({ items: [newest] }) => Object.assign(newest, { status: 'open' });
+  const another = (page) => (open(page).decision = { remove_member: { member: page.items[0].decision.admit_member.account.member } });
+  await signsNothing(admin, world, 'a motion that was not moved', '**/v1/motions?*', another, vote);
+  await admin.page.route('**/v1/motions?*', lie(open));
+  await admin.page.reload();
+  await settled(admin, 'an open motion');
+  await vote();
+  await decline(admin, world, [t.council.decision.admit_member, t.council.inFavour]);
   await newcomer.context.close();
   await admin.context.close();
 }
@@ -288,6 +328,17 @@ async function aSupervisorLooksWithAReason(world) {
   // The log says it at once, to all members.
   await page.locator('tbody tr', { hasText: reason }).waitFor();
   await settled(me, 'a supervisor’s look');
+  // One case is followed over the app's pages, until the look has ended.
+  await page.getByLabel(t.oversight.category, { exact: true }).selectOption('trade');
+  await me.fill(page.getByLabel(t.oversight.why, { exact: true }), reason);
+  await me.press(page.getByRole('button', { name: t.oversight.go }));
+  const agreements = page.getByRole('group', { name: t.oversight.agreements });
+  await me.press(agreements.getByRole('link', { name: before(t.kind.purchase) }).first());
+  await settled(me, 'an agreement that a supervisor looks at');
+  await page.getByRole('heading', { name: t.agreement.text }).waitFor();
+  await me.go(t.nav.oversight);
+  await me.press(page.getByRole('button', { name: t.oversight.stop }));
+  await agreements.waitFor({ state: 'detached' });
   await me.context.close();
 }
 

@@ -1,7 +1,31 @@
 // A node that was changed by hand: nothing that it says otherwise than the members have signed is called proven, and what they have signed
 // is shown in its place.
 
-import { accountOf, before, lastBill, sign, sit } from './steps.mjs';
+import { accountOf, before, decline, lastBill, sign, sit } from './steps.mjs';
+
+/// What the node answers, changed.
+export const lie = (change) => async (route) => {
+  const response = await route.fetch();
+  const body = await response.json();
+  change(body);
+  await route.fulfill({ response, json: body });
+};
+
+/// Asks for a signature on a page about whose subject the node lies: there is none to be had.
+export async function signsNothing(me, { settled, expect, t }, what, asked, change, ask) {
+  const { page } = me;
+  await page.route(asked, lie(change));
+  await page.reload();
+  await settled(me, what);
+  await ask();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText(t.trouble.differs.what).waitFor();
+  expect((await dialog.getByRole('button', { name: t.consent.sign }).count()) === 0, `nothing is signed about ${what}`);
+  await me.press(dialog.getByRole('button', { name: t.common.close }));
+  await page.unroute(asked);
+  await page.reload();
+  await settled(me, `not ${what}`);
+}
 
 export async function aChangedBillIsNotCalledProven({ node, person, seat, asker, settled, expect, t }) {
   const me = await person();
@@ -64,12 +88,6 @@ export async function aNodeThatLiesIsFoundOut({ node, person, seat, asker, expec
   const { page } = me;
   await seat(page, 'hotel');
   const check = (what) => page.getByRole('button', { name: before(`${t.proof.verify}: ${what}`) });
-  const lie = (change) => async (route) => {
-    const response = await route.fetch();
-    const body = await response.json();
-    change(body);
-    await route.fulfill({ response, json: body });
-  };
   const changed = (page) => page.items.forEach((each) => (each.certificate.quantity = String(BigInt(each.certificate.quantity) + 36_000_000n)));
   const latest = page.getByRole('group', { name: t.meter.latest }).locator('tbody tr').first();
   await page.goto(`${node}/meters/${reading.meter}`);
@@ -134,7 +152,12 @@ export async function anOutcomeIsProven(world) {
     await me.fill(page.getByLabel(t.money.amount, { exact: true }), '0.01');
     await me.press(page.getByRole('button', { name: t.money.review }));
   };
+  // However far the node says that the chain has come: what is signed counts for some blocks beyond what the members have signed.
+  await page.route('**/v1/status', lie((status) => (status.height += 1_000_000)));
   await pay();
+  const says = page.getByRole('dialog').locator('pre');
+  expect(JSON.parse(await says.textContent()).expires < 1_000_000, 'a node does not say for how long a signature counts');
+  await page.unroute('**/v1/status');
   await sign(me, world);
   for (const [what, asked, answer] of [
     ['another block', '**/v1/transactions?*', async (route) => {
@@ -156,6 +179,26 @@ export async function anOutcomeIsProven(world) {
     await me.press(dialog.getByRole('button', { name: t.common.close }));
     await page.unroute(asked);
   }
+  // What was sent may be carried out, whatever a node says of it: who signs next is told first that it was.
+  await pay();
+  await page.route('**/v1/transactions?*', async (route) => {
+    await route.fetch();
+    await route.fulfill({ status: 400, contentType: 'application/problem+json', json: { code: 'transaction/malformed', title: 'no' } });
+  });
+  {
+    const dialog = page.getByRole('dialog');
+    await me.press(dialog.getByRole('button', { name: t.consent.sign }));
+    await dialog.getByText(t.consent.notTaken).waitFor();
+    await me.press(dialog.getByRole('button', { name: t.common.close }));
+    await page.unroute('**/v1/transactions?*');
+    await pay();
+    await dialog.getByText(t.trouble.carriedOut.what).waitFor();
+    await settled(me, 'a payment of which the node has said that it was not taken');
+    expect((await dialog.getByRole('link', { name: t.consent.see }).count()) === 1, 'what was carried out all the same can be looked at');
+    await me.press(dialog.getByRole('button', { name: t.common.close }));
+    await pay();
+    await decline(me, world, []);
+  }
   // Whoever closes the dialog before the proof has come is told all the same.
   await pay();
   let hold = () => {};
@@ -172,5 +215,56 @@ export async function anOutcomeIsProven(world) {
   await dialog.locator('[data-unproven]').waitFor();
   expect((await dialog.innerText()).includes(t.consent.unproven), 'an outcome that was closed before its proof failed is told again');
   await me.press(dialog.getByRole('button', { name: t.common.close }));
+  await me.context.close();
+}
+
+/// What was shown and proven of one thing does not stand under the address of another one, of which the node tells nothing.
+export async function anotherAddressIsAnotherThing(world) {
+  const { node, person, seat, asker, settled, expect, t } = world;
+  const get = await asker('hotel');
+  const { items } = await get(`/v1/accounts/${await accountOf(node, 'hotel')}/movements?limit=1000`);
+  const [one, other] = [...new Set(items.map((each) => each.cause.transaction).filter(Boolean))];
+  const me = await person();
+  const { page } = me;
+  await seat(page, 'hotel');
+  await page.goto(`${node}/explorer`);
+  for (const hash of [one, other]) {
+    await me.go(t.nav.explorer);
+    await me.fill(page.getByLabel(t.explorer.search, { exact: true }), hash);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${node}/explorer/transaction/${hash}`);
+  }
+  await me.press(page.getByRole('button', { name: `${t.proof.verify}: ${t.explorer.transaction}` }));
+  await page.getByText(t.proof.holds).waitFor();
+  // The page of the first one is still the router's when it is come back to; the node is silent.
+  await page.route(`**/v1/transactions/${one}`, (route) => route.fulfill({ contentType: 'text/html', body: '' }));
+  await page.evaluate(() => history.go(-2));
+  await page.waitForURL(`${node}/explorer/transaction/${one}`);
+  await page.getByText(t.trouble.wrongAnswer.what).waitFor();
+  await settled(me, 'a transaction of which the node tells nothing');
+  expect(!(await page.locator('main').innerText()).includes(t.proof.holds), 'what was proven of one transaction does not stand under another one’s address');
+  await me.context.close();
+}
+
+/// An answer that pages are not made of: that is said, and other pages go on; a list that has no end is read for a while.
+export async function whatCannotBeShownIsSaid(world) {
+  const { node, person, seat, asker, settled, expect, t } = world;
+  const bill = await lastBill(node, asker, 'hotel');
+  const me = await person();
+  const { page } = me;
+  await seat(page, 'hotel');
+  await page.route(`**/v1/statements/${bill.agreement}/${bill.number}`, lie((view) => (view.statement.period.from = 1e300)));
+  await page.goto(`${node}/bills/${bill.agreement}/${bill.number}`);
+  await page.getByText(t.trouble.wrongAnswer.what).waitFor();
+  await settled(me, 'a bill of no time');
+  let asked = 0;
+  await page.route('**/v1/accounts/*/movements?*', (route) => {
+    asked += 1;
+    return route.fulfill({ json: { items: [], next: 'abc' } });
+  });
+  await me.go(t.nav.money);
+  await page.locator('[data-cut]').waitFor();
+  await settled(me, 'a list without an end');
+  expect(asked < 2_000, `a list without an end was asked for ${asked} times`);
   await me.context.close();
 }

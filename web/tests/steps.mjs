@@ -10,9 +10,26 @@ export async function sit(me, { node, t, settled }, name) {
   await settled(me, `home of ${name}`);
 }
 
+/// What is to be signed, as it is told: it says all this.
+async function told({ page }, { expect, t }, reads) {
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: t.consent.sign }).waitFor();
+  const shown = await dialog.innerText();
+  for (const each of reads) expect(shown.includes(each), `what is to be signed says “${each}”: ${shown}`);
+  return dialog;
+}
+
+/// Reads what is to be signed, and does not sign it.
+export async function decline(me, world, reads) {
+  const dialog = await told(me, world, reads);
+  await me.press(dialog.getByRole('button', { name: world.t.common.cancel }));
+  await dialog.waitFor({ state: 'hidden' });
+}
+
 /// Consents to what is shown, and waits for its outcome; then the dialog is put away.
-export async function sign(me, { t }) {
-  const dialog = me.page.getByRole('dialog');
+export async function sign(me, world, reads = []) {
+  const { t } = world;
+  const dialog = await told(me, world, reads);
   await me.press(dialog.getByRole('button', { name: t.consent.sign }));
   await dialog.getByRole('listitem').filter({ hasText: t.consent.done }).waitFor();
   await dialog.getByRole('listitem').filter({ hasText: t.consent.proven }).waitFor();

@@ -8,7 +8,8 @@
 use crate::peer::LocalEnd;
 use crate::problem::{Code, Problem};
 use crate::state::App;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -49,11 +50,7 @@ impl Names {
                 return Err(Problem::new(Code::UnknownHost, format!("the request has more than one header {name:?}")));
             }
         }
-        let named = match uri.authority() {
-            Some(authority) => Some(authority.clone()),
-            None => headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok()),
-        };
-        let Some(host) = named else {
+        let Some(host) = named(uri, headers) else {
             return Err(Problem::new(Code::UnknownHost, "the request names no host"));
         };
         if !self.contain(host.host()) {
@@ -76,6 +73,46 @@ impl Names {
             return Err(Problem::new(Code::ForeignOrigin, detail));
         }
         Ok(())
+    }
+}
+
+/// The host that a request names.
+fn named(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    uri.authority().cloned().or_else(|| Authority::try_from(headers.get(header::HOST)?.as_bytes()).ok())
+}
+
+/// What a request calls this node, where it is a name of this node and of no other: whoever hands on what was signed for another
+/// node also says which host it is for.
+#[derive(Debug)]
+pub(crate) struct CalledAs(String);
+
+impl CalledAs {
+    /// Refuses what was signed for a node of another name.
+    pub fn check(&self, node: &str) -> Result<(), Problem> {
+        if node.eq_ignore_ascii_case(&self.0) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::BadSignIn, format!("it was signed for the node {node:?}, and sent to {:?}", self.0)))
+    }
+
+    #[cfg(test)]
+    pub fn of(host: &str) -> Self {
+        Self(host.into())
+    }
+}
+
+impl FromRequestParts<App> for CalledAs {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Ok(local) = LocalEnd::from_request_parts(parts, app).await;
+        let host = named(&parts.uri, &parts.headers).map(|host| host.to_string()).unwrap_or_default();
+        if !app.names.are_of(&host, local) {
+            let detail =
+                format!("{host:?} is no address that the request came to, and no name given with --allow-host");
+            return Err(Problem::new(Code::BadSignIn, detail));
+        }
+        Ok(Self(host))
     }
 }
 

@@ -12,6 +12,7 @@
 //! Deliberately absent: passwords, cookies (a page of another site could use them), and a clock of the chain: tokens end by
 //! the node's own.
 
+use crate::access::CalledAs;
 use crate::problem::{Code, Problem};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -125,16 +126,14 @@ impl Admission {
 
     /// Opens a session for who answers a challenge; `known` tells whether the chain knows the signer. Gives the token. The session
     /// keeps whose it is and no role: what it shows is asked of the state each time.
-    pub fn sign_in(&self, answer: &SignIn, host: &str, known: bool) -> Result<(String, Admitted), Problem> {
+    pub fn sign_in(&self, answer: &SignIn, called: &CalledAs, known: bool) -> Result<(String, Admitted), Problem> {
         let refused = |what: &str| Problem::new(Code::BadSignIn, what);
         let Challenge(bytes) = answer.challenge;
         let ends = u64::from_le_bytes(*bytes.first_chunk().expect("a challenge has 32 bytes"));
         if bytes[16..] != self.code(&bytes[..16]) || ends < now() {
             return Err(refused("the challenge is not one of this node's, or it has ended: ask for another"));
         }
-        if !answer.node.eq_ignore_ascii_case(host) {
-            return Err(refused("the sign-in is for a node of another name than the request's host"));
-        }
+        called.check(&answer.node)?;
         if !answer.holds(self.chain) {
             return Err(refused("the signature is not the signer's"));
         }
@@ -309,7 +308,7 @@ mod tests {
     }
 
     fn sign_in(admission: &Admission, answer: &SignIn, host: &str) -> Result<(String, Admitted), Problem> {
-        admission.sign_in(answer, host, true)
+        admission.sign_in(answer, &CalledAs::of(host), true)
     }
 
     fn answer(admission: &Admission, key: &PrivateKey) -> SignIn {

@@ -59,8 +59,8 @@ async fn received(app: &App, peer: Peer, request: Request) -> Result<Request, Pr
     if request.body().is_end_stream() {
         return Ok(request);
     }
-    let _place = app.receiving_place(peer).await?;
     let (head, body) = request.into_parts();
+    let _place = app.receiving_place(peer, body.size_hint().upper()).await?;
     Ok(Request::from_parts(head, whole(body, MAX_BODY_TIME).await?.into()))
 }
 

@@ -2,8 +2,9 @@
 //! which members read, before it sees anything.
 //!
 //! The log is a file of one line an entry. Each wish names the digest of the entry before, so that no entry can be taken out
-//! or put in unnoticed, and a signature serves once.
+//! or put in unnoticed, and a signature serves once; it also names this node, since every node has a log of its own.
 
+use crate::access::CalledAs;
 use crate::admission::now;
 use crate::extract::{Json, Listed, SignedIn};
 use crate::problem::{Code, Problem, Problems};
@@ -220,7 +221,12 @@ async fn list_oversight(
         Problems
     )
 )]
-async fn oversee(State(app): State<App>, Json(wish): Json<OversightWish>) -> Result<axum::Json<NewToken>, Problem> {
+async fn oversee(
+    State(app): State<App>,
+    called: CalledAs,
+    Json(wish): Json<OversightWish>,
+) -> Result<axum::Json<NewToken>, Problem> {
+    called.check(&wish.node)?;
     if !wish.holds(app.chain.genesis().chain()) {
         return Err(Problem::new(Code::BadSignIn, "the signature is not the signer's"));
     }
@@ -253,7 +259,14 @@ mod tests {
     fn wish(after: Digest, reason: &str) -> OversightWish {
         let key = PrivateKey::ed25519([3; 32]);
         let what = (Category::Meters, Subject::Everything);
-        OversightWish::sign(ChainId([1; 16]), what, reason.parse().unwrap(), after, &key)
+        OversightWish::sign(
+            ChainId([1; 16]),
+            "localhost:4680".parse().unwrap(),
+            what,
+            reason.parse().unwrap(),
+            after,
+            &key,
+        )
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Signing in, and read tokens for programs.
 
+use crate::access::CalledAs;
 use crate::admission::Admitted;
 use crate::extract::{Json, Path, SignedIn};
-use crate::peer::LocalEnd;
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
 use crate::state::{App, blocking};
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
 use std::sync::Arc;
 use utilidor_types::session::{Category, SignIn};
 use utilidor_types::{AccountId, Digest, Roles};
@@ -68,21 +67,12 @@ async fn make_challenge(State(app): State<App>) -> Result<axum::Json<ChallengeVi
 )]
 async fn sign_in(
     State(app): State<App>,
-    local: LocalEnd,
-    uri: Uri,
-    headers: HeaderMap,
+    called: CalledAs,
     Json(answer): Json<SignIn>,
 ) -> Result<axum::Json<NewToken>, Problem> {
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(String::from);
-    let host = uri.authority().map(ToString::to_string).or(named).unwrap_or_default();
-    // Who relays a sign-in that was meant for another node also says which host it is for.
-    if !app.names.are_of(&host, local) {
-        let detail = format!("{host:?} is no address that the request came to, and no name given with --allow-host");
-        return Err(Problem::new(Code::BadSignIn, detail));
-    }
     let viewer = Viewer::Holder { account: AccountId::of(&answer.signer), scope: Scope::whole() };
     let known = is_known(&app, viewer).await?;
-    let (token, admitted) = app.admission.sign_in(&answer, &host, known)?;
+    let (token, admitted) = app.admission.sign_in(&answer, &called, known)?;
     Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
 }
 
@@ -95,12 +85,18 @@ async fn get_session(State(app): State<App>, SignedIn(admitted): SignedIn) -> Re
     Ok(axum::Json(described(&app, admitted).await?))
 }
 
-/// Ends the session.
+/// Ends the session, or a supervisor's look. A program's token ends when whoever has made it revokes it.
 #[utoipa::path(
     delete, path = "/v1/session", tag = "access", security(("token" = [])),
     responses((status = 200, description = "It has ended", body = SessionView), Problems)
 )]
 async fn sign_out(State(app): State<App>, SignedIn(admitted): SignedIn) -> Result<axum::Json<SessionView>, Problem> {
+    if admitted.kind == TokenKind::Program {
+        return Err(Problem::new(
+            Code::OutOfScope,
+            "a program's token is revoked by whoever made it: DELETE /v1/tokens/{id}",
+        ));
+    }
     let session = described(&app, admitted).await?;
     app.admission.end(admitted.token);
     Ok(axum::Json(session))

@@ -20,6 +20,8 @@ use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 
 /// Longest body of a request in bytes.
 pub const MAX_BODY_BYTES: usize = MAX_SUBMISSION_BYTES + 64 * 1024;
+/// Longest body that is a small one: what is held of it while it comes is no matter.
+pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// Longest time that a request's body may take to come.
 pub const MAX_BODY_TIME: Duration = Duration::from_secs(60);
 /// For how long a place is waited for that others give back soon.
@@ -41,8 +43,10 @@ const LOG_FILE: &str = "oversight.jsonl";
 pub struct ClientLimits {
     /// Requests in work, waiting ones included; the event stream is bounded apart.
     pub requests: (usize, usize),
-    /// Requests whose bodies are on their way; they have no place among the others before they are there.
+    /// Requests whose small bodies are on their way; they have no place among the others before they are there.
     pub receiving: (usize, usize),
+    /// The same of larger bodies, of which much is held while they come.
+    pub receiving_large: (usize, usize),
     /// Requests that wait for transactions that the node holds.
     pub waiting: (usize, usize),
     /// Requests that wait for transactions that the node has never seen: another node may have them, or nobody.
@@ -60,6 +64,7 @@ impl Default for ClientLimits {
         Self {
             requests: (512, 256),
             receiving: (256, 64),
+            receiving_large: (16, 8),
             waiting: (256, 64),
             waiting_for_unknown: (16, 8),
             listening: (64, 16),
@@ -93,6 +98,7 @@ pub(crate) struct App {
     pub seats: Option<Arc<str>>,
     requests: Places,
     receiving: Places,
+    receiving_large: Places,
     waiting: Places,
     waiting_for_unknown: Places,
     listening: Places,
@@ -196,6 +202,7 @@ impl App {
             seats: settings.seats.clone(),
             requests: places(clients.requests),
             receiving: places(clients.receiving),
+            receiving_large: places(clients.receiving_large),
             waiting: places(clients.waiting),
             waiting_for_unknown: places(clients.waiting_for_unknown),
             listening: places(clients.listening),
@@ -218,10 +225,13 @@ impl App {
         self.requests.take(peer).map_err(|none| no_place(none, "requests in work"))
     }
 
-    /// A place among the requests whose bodies are on their way.
-    pub async fn receiving_place(&self, peer: Peer) -> Result<Place, Problem> {
-        let place = self.receiving.take_within(peer, PATIENCE).await;
-        place.map_err(|none| no_place(none, "requests whose bodies are on their way"))
+    /// A place among the requests whose bodies are on their way. `most` is how long the body can be, if that is known.
+    pub async fn receiving_place(&self, peer: Peer, most: Option<u64>) -> Result<Place, Problem> {
+        let (places, what) = match most {
+            Some(..=SMALL_BODY_BYTES) => (&self.receiving, "requests whose bodies are on their way"),
+            _ => (&self.receiving_large, "requests whose bodies of more than 64 KiB are on their way"),
+        };
+        places.take_within(peer, PATIENCE).await.map_err(|none| no_place(none, what))
     }
 
     /// A place among those who wait for transactions that the node holds.

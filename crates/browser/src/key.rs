@@ -145,19 +145,21 @@ impl Key {
         write(&SignIn::sign(chain, node, read("the challenge", &write(&challenge)?)?, &self.signing()?))
     }
 
-    /// A supervisor's signed wish to see what is not its own, in JSON. `subject` in JSON; `after` is the digest of the last entry
-    /// of the node's log that was seen.
+    /// A supervisor's signed wish to see what is not its own, in JSON. `node` is the host and port of the node's address; `subject`
+    /// in JSON; `after` is the digest of the last entry of the node's log that was seen.
     pub fn oversee(
         &self,
         chain: &str,
+        node: &str,
         category: &str,
         subject: &str,
         reason: &str,
         after: &str,
     ) -> Result<String, Failed> {
         let what = (parse("category", category)?, read("the subject", subject)?);
-        let (chain, reason, after) = (parse("chain", chain)?, parse("reason", reason)?, parse("digest", after)?);
-        write(&OversightWish::sign(chain, what, reason, after, &self.signing()?))
+        let (chain, node) = (parse("chain", chain)?, parse("name of a node", node)?);
+        let (reason, after) = (parse("reason", reason)?, parse("digest", after)?);
+        write(&OversightWish::sign(chain, node, what, reason, after, &self.signing()?))
     }
 
     fn signing(&self) -> Result<PrivateKey, Failed> {
@@ -237,10 +239,12 @@ mod tests {
 
     #[test]
     fn a_supervisor_signs_its_reason() {
-        let wish = key(3).oversee(CHAIN, "meters", r#""everything""#, "complaint 7", &"00".repeat(32)).unwrap();
-        let wish: OversightWish = serde_json::from_str(&wish).unwrap();
-        assert!(wish.holds(CHAIN.parse().unwrap()));
-        assert!(key(3).oversee(CHAIN, "all", r#""everything""#, "", &"00".repeat(32)).is_err());
+        let oversee = |category, reason| {
+            key(3).oversee(CHAIN, "localhost:4680", category, r#""everything""#, reason, &"00".repeat(32))
+        };
+        let wish: OversightWish = serde_json::from_str(&oversee("meters", "complaint 7").unwrap()).unwrap();
+        assert!(wish.holds(CHAIN.parse().unwrap()) && &*wish.node == "localhost:4680");
+        assert!(oversee("all", "").is_err());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! How a key shows a node that it is there: it signs the node's challenge. And what a supervisor signs before it looks at what
 //! is not its own [M8].
 //!
-//! A sign-in names the node as its client calls it. So a challenge that another node hands on is answered for that other
-//! node, and opens nothing here.
+//! Both name the node as its client calls it. So a challenge that another node hands on is answered for that other node, and
+//! a wish that it hands on is for its own log: they open nothing here.
 
 use crate::encoding::{Text, encode, hex_bytes};
 use crate::hash::{Digest, hash_of};
 use crate::id::{AccountId, AgreementId, ChainId, MeterId};
 use crate::key::{PrivateKey, PublicKey, Signature, SignatureCheck};
+use crate::time::Timestamp;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,9 @@ pub enum Subject {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OversightWish {
+    /// The node that is to show it, as its client calls it: host and port of its address, as in the request's `Host`.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub node: Text<MAX_NODE_BYTES>,
     /// Which kind.
     pub category: Category,
     /// Of whom or what.
@@ -136,8 +140,8 @@ pub struct OversightWish {
     pub after: Digest,
     /// The supervisor's key.
     pub signer: PublicKey,
-    /// Its signature under the namespace `utilidor/oversight` over the Borsh encoding of chain, category, subject, reason and
-    /// `after`.
+    /// Its signature under the namespace `utilidor/oversight` over the Borsh encoding of chain, node, category, subject, reason
+    /// and `after`.
     pub signature: Signature,
 }
 
@@ -145,24 +149,25 @@ impl OversightWish {
     /// Signs a wish.
     pub fn sign(
         chain: ChainId,
+        node: Text<MAX_NODE_BYTES>,
         (category, subject): (Category, Subject),
         reason: Text<MAX_OVERSIGHT_REASON_BYTES>,
         after: Digest,
         key: &PrivateKey,
     ) -> Self {
-        let signature = key.sign(OVERSIGHT_NAMESPACE, &encode(&(chain, category, subject, &reason, after)));
-        Self { category, subject, reason, after, signer: key.public_key(), signature }
+        let signature = key.sign(OVERSIGHT_NAMESPACE, &encode(&(chain, &node, category, subject, &reason, after)));
+        Self { node, category, subject, reason, after, signer: key.public_key(), signature }
     }
 
     /// Whether its signer has signed it for `chain`.
     pub fn holds(&self, chain: ChainId) -> bool {
-        let message = encode(&(chain, self.category, self.subject, &self.reason, self.after));
+        let message = encode(&(chain, &self.node, self.category, self.subject, &self.reason, self.after));
         let (key, signature) = (&self.signer, &self.signature);
         SignatureCheck { namespace: OVERSIGHT_NAMESPACE, message: &message, key, signature }.holds()
     }
 
     /// The digest of the log's entry that it makes at a time: what the next wish names.
-    pub fn entry_digest(&self, at: crate::time::Timestamp) -> Digest {
+    pub fn entry_digest(&self, at: Timestamp) -> Digest {
         hash_of("utilidor/oversight-entry", &(self, at))
     }
 }
@@ -188,8 +193,12 @@ mod tests {
         let (key, chain) = (PrivateKey::ed25519([3; 32]), ChainId([1; 16]));
         let reason = Text::new("complaint 7").unwrap();
         let what = (Category::Meters, Subject::Meter(MeterId([1; 16])));
-        let good = OversightWish::sign(chain, what, reason, Digest::default(), &key);
+        let node = |text: &str| Text::new(text).unwrap();
+        let good = OversightWish::sign(chain, node("localhost:4680"), what, reason, Digest::default(), &key);
         assert!(good.holds(chain));
+        let elsewhere = OversightWish { node: node("evil.example:4680"), ..good.clone() };
+        assert!(!elsewhere.holds(chain));
+        assert_ne!(elsewhere.entry_digest(Timestamp(1)), good.entry_digest(Timestamp(1)));
         assert!(!OversightWish { category: Category::Trade, ..good.clone() }.holds(chain));
         assert!(!OversightWish { subject: Subject::Everything, ..good.clone() }.holds(chain));
         assert!(!OversightWish { after: Digest([1; 32]), ..good }.holds(chain));

@@ -44,8 +44,8 @@ const FOR_EVERYBODY = [
   '/v1/development',
 ];
 
-/// Gives the token to ask with, if there is one to be had; `refused` is one that the node takes no more.
-type Tokens = (refused?: string) => Promise<string | undefined>;
+/// Gives the token to ask for `path` with, if there is one to be had; `refused` is one that the node takes no more.
+type Tokens = (path: string, refused?: string) => Promise<string | undefined>;
 let tokens: Tokens | undefined;
 
 /// Who the client is, from now on.
@@ -60,16 +60,16 @@ api.use({
   async onRequest({ request, schemaPath }) {
     const known = request.headers.has('authorization');
     if (known || FOR_EVERYBODY.some((open) => schemaPath.startsWith(open))) return request;
-    const token = await tokens?.();
+    const token = await tokens?.(schemaPath);
     if (token) request.headers.set('authorization', SCHEME + token);
     return request;
   },
   // A session ends after an hour, and with the node: sign in again, once.
-  async onResponse({ request, response }) {
+  async onResponse({ request, response, schemaPath }) {
     const refused = request.headers.get('authorization')?.slice(SCHEME.length);
     if (response.status !== 401 || !refused || request.method !== 'GET') return response;
-    const token = await tokens?.(refused);
-    return token ? fetch(request.url, { headers: { authorization: SCHEME + token } }) : response;
+    const token = await tokens?.(schemaPath, refused);
+    return token ? patiently(new Request(request.url, { headers: { authorization: SCHEME + token } })) : response;
   },
 });
 
@@ -97,21 +97,38 @@ export interface Page<T> {
   next?: string | null;
 }
 
-/// All items of a list, page by page, at most `most` of them. `next` is set if there are more.
-export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most = 10_000): Promise<Page<T>> {
+export interface List<T> {
+  items: T[];
+  /// Whether the node has more of them.
+  cut: boolean;
+}
+
+/// The fewest items that a page has on average, where a list does end.
+const PAGE = 100;
+
+/// The items of a list, page by page, about `most` of them.
+export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most = 10_000): Promise<List<T>> {
   const items: T[] = [];
   let cursor: string | undefined;
-  do {
+  for (let turn = 0; turn === 0 || (cursor && items.length < most && turn < most / PAGE); turn += 1) {
     const { items: more, next } = await page(cursor);
     items.push(...more);
     cursor = next ?? undefined;
-  } while (cursor && items.length < most);
-  return { items, next: cursor ?? null };
+  }
+  return { items, cut: cursor !== undefined };
+}
+
+/// All items of a list that something is worked out from: there is no result from a part of them.
+export async function whole<T>(page: (cursor?: string) => Promise<Page<T>>, most?: number): Promise<T[]> {
+  const { items, cut } = await every(page, most);
+  if (cut) throw new NoAnswer({ code: 'app/too-long', title: `more than ${items.length}` }, 0);
+  return items;
 }
 
 export type FoundId = Schemas['FoundId'];
 
-/// Ids that begin with these digits.
+/// Ids that begin with these digits, and no others that a node may tell.
 export async function beginningWith(digits: string): Promise<FoundId[]> {
-  return (await answer(api.GET('/v1/ids/{beginning}', { params: { path: { beginning: digits } } }))).items;
+  const { items } = await answer(api.GET('/v1/ids/{beginning}', { params: { path: { beginning: digits } } }));
+  return items.filter((each) => each.id.startsWith(digits));
 }

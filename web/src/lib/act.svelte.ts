@@ -1,6 +1,7 @@
 // A signed action, from the form to its receipt: prepared, shown as the bytes say it, signed, sent, final.
 
 import { type Schemas, NoAnswer, answer, api } from '../api/client';
+import type { Named } from './describe';
 import { Failure } from './failure';
 import { people } from './people.svelte';
 import { checkBalance, proveTransaction, trusted } from './proof';
@@ -16,9 +17,16 @@ const WAIT_MS = 20_000;
 
 export type Stage = 'idle' | 'confirm' | 'sending' | 'final' | 'refused' | 'failed';
 
+/// An action, and what it names, as that was checked.
+interface Informed {
+  action: Action;
+  named?: Named;
+}
+
 interface Prepared {
   bytes: Uint8Array;
   says: Schemas['Transaction'];
+  named?: Named;
 }
 
 /// What was asked for last. Its dialog stands in no page: what is signed may change the page that asked.
@@ -62,7 +70,7 @@ export class Act {
 
   /// Prepares an action, which may take the vault, and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
   /// asked.
-  async ask(action: Action | (() => Promise<Action>), then?: (receipt: Receipt) => void): Promise<void> {
+  async ask(wanted: Action | (() => Promise<Informed>), then?: (receipt: Receipt) => void): Promise<void> {
     asked.act = this;
     this.#then = then;
     [this.failure, this.refusal, this.hash, this.height, this.unproven] = [undefined, undefined, undefined, undefined, undefined];
@@ -84,7 +92,8 @@ export class Act {
         throw new Failure('carriedOut');
       }
       const expires = height + EXPIRY_BLOCKS;
-      this.prepared = await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(typeof action === 'function' ? await action() : action));
+      const { action, named } = typeof wanted === 'function' ? await wanted() : { action: wanted, named: undefined };
+      this.prepared = { ...(await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(action))), named };
       this.stage = 'confirm';
     } catch (error) {
       this.failure = error;

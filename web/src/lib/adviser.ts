@@ -4,9 +4,9 @@
 import type { Schemas } from '../api/client';
 import { type Carrier, CARRIERS, micro } from './amount';
 import { DAY, dayBegin } from './clock.svelte';
-import { type Asked, estimate, flowed, metersOf, optionsOf } from './retail';
+import { type Asked, billedMeters, estimate, flowed, metersOf } from './retail';
 import { certificates } from './series';
-import { PERIODS, discountOf } from './tariff';
+import { PERIODS, discountOf, optionsOf } from './tariff';
 
 type Option = Schemas['TariffOption'];
 
@@ -21,6 +21,9 @@ export interface Candidate {
 
 export interface Advice {
   carrier: Carrier;
+  /// One's meters of the carrier that are in service: first those that a package bills already, of others the larger ones.
+  meters: string[];
+  /// The one whose readings this is about, and which would be billed.
   meter?: string;
   /// Cheapest first.
   candidates: Candidate[];
@@ -34,9 +37,13 @@ function ways(option: Option): Omit<Candidate, 'cost' | 'number' | 'option'>[] {
   return PERIODS.map((period) => ({ discount: discountOf(option, period), condition: { period } }));
 }
 
-/// Advice on each carrier of a package, and the time that it looks at: at most the last 92 whole days with readings.
-export async function advise(account: string, terms: Schemas['Package'], areaM2: number, now: number) {
-  const meters = await metersOf(account);
+/// Advice on each carrier of a package, and the time that it looks at: at most the last 92 whole days with readings. `wanted` are the
+/// meters that were chosen.
+export async function advise(account: string, terms: Schemas['Package'], areaM2: number, now: number, wanted: Partial<Record<Carrier, string>>) {
+  const [meters, billed] = await Promise.all([metersOf(account), billedMeters(account)]);
+  const capacity = (meter: Schemas['MeterView']) => BigInt(meter.capacity_per_hour);
+  const first = (a: Schemas['MeterView'], b: Schemas['MeterView']) =>
+    Number(billed.has(b.meter)) - Number(billed.has(a.meter)) || (capacity(b) > capacity(a) ? 1 : -1);
   const to = dayBegin(now);
   const since = Math.max(to - 92 * DAY, dayBegin(Math.min(...meters.map((meter) => meter.since_ms), now) + DAY - 1));
   const window = { from: Math.min(since, to), to };
@@ -44,7 +51,8 @@ export async function advise(account: string, terms: Schemas['Package'], areaM2:
   const offered = CARRIERS.filter((carrier) => terms.options.some((option) => option.carrier === carrier));
   const advice = await Promise.all(
     offered.map(async (carrier): Promise<Advice> => {
-      const meter = meters.find((each) => each.carrier === carrier && !each.retired)?.meter;
+      const own = meters.filter((each) => each.carrier === carrier && !each.retired).toSorted(first).map((each) => each.meter);
+      const meter = own.find((each) => each === wanted[carrier]) ?? own[0];
       const used = meter ? flowed(await certificates(meter, window.from, window.to), window.from, window.to) : [];
       const asked: { way: Omit<Candidate, 'cost'>; ask: Asked }[] = [];
       for (const [number, option] of optionsOf(terms, carrier).entries()) {
@@ -59,7 +67,7 @@ export async function advise(account: string, terms: Schemas['Package'], areaM2:
       const results = asked.length ? await estimate(asked.map((each) => each.ask)) : [];
       const candidates = asked.map(({ way }, index) => ({ ...way, cost: micro(results[index]!.money) }));
       candidates.sort((a, b) => (a.cost < b.cost ? -1 : a.cost > b.cost ? 1 : 0));
-      return { carrier, meter, candidates };
+      return { carrier, meters: own, meter, candidates };
     }),
   );
   return { window, advice };

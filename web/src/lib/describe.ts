@@ -6,11 +6,22 @@ import { count, exactMoney, label, money, permille, price, quantity, when, windo
 import { packageName } from './packages.svelte';
 import { people } from './people.svelte';
 import { fieldText } from './refusal';
+import { optionsOf } from './tariff';
 import { text } from './text.svelte';
 
 export interface Described {
   title: string;
   facts: [string, string][];
+}
+
+/// What an action names by its id or digest alone, checked before it is asked for: with it, it is told what is signed for.
+export interface Named {
+  offer?: Schemas['Offer'];
+  /// What is sealed in a quote.
+  quoted?: Schemas['QuoteLine'][];
+  package?: Schemas['Package'];
+  motion?: Pick<Schemas['MotionView'], 'decision' | 'reason'>;
+  terms?: Schemas['AgreementTerms'];
 }
 
 type Of<K extends string> = Extract<Schemas['Action'], { [key in K]: unknown }>[K];
@@ -35,30 +46,63 @@ function whole(id: string): string {
   return name ? `${name} (${id})` : id;
 }
 
+/// The same of an offer, with what its owner calls it, if that was checked.
+const wholeOffer = (id: string, offer: Schemas['Offer'] | undefined) => (offer?.notice ? `${offer.notice} (${id})` : whole(id));
+
 export function lots(list: Schemas['Lot'][]): string {
   return list
     .map((lot) => `${text.t.carrier[lot.carrier]} ${quantity(lot.quantity, lot.carrier)} · ${price(lot.asking_price)}`)
     .join('; ');
 }
 
-export function purchase(terms: Schemas['PurchaseTerms']): [string, string][] {
+/// What both sides have at stake, and when it is delivered.
+function stakes(delivered: Schemas['Window'], terms: { deposit_permille: number; guarantee_permille: number; tolerance_permille: number }): [string, string][] {
   const t = text.t.terms;
   return [
-    [t.lots, terms.lots.map((lot) => `${text.t.carrier[lot.carrier]} ${quantity(lot.quantity, lot.carrier)} · ${price(lot.price)}`).join('; ')],
-    [t.window, window(terms.window.from, terms.window.to)],
+    [t.window, window(delivered.from, delivered.to)],
     [t.deposit, permille(terms.deposit_permille)],
     [t.guarantee, permille(terms.guarantee_permille)],
     [t.tolerance, permille(terms.tolerance_permille)],
   ];
 }
 
-export function subscription(terms: Schemas['SubscriptionTerms']): [string, string][] {
+/// What was quoted for an offer's lots.
+function quoted(offer: Schemas['Offer'], lines: Schemas['QuoteLine'][]): string {
+  const wanted = offer.lots.flatMap((lot, index) => {
+    const line = lines[index];
+    return line && line.quantity !== '0' ? [`${text.t.carrier[lot.carrier]} ${quantity(line.quantity, lot.carrier)} · ${price({ money: line.price, per: lot.asking_price.per })}`] : [];
+  });
+  return wanted.join('; ');
+}
+
+/// The tariff that a service of a package has chosen.
+export function tariffOf(service: Schemas['Service'], terms: Schemas['Package']): string {
+  const t = text.t.agreement.clause;
+  const option = optionsOf(terms, service.carrier)[service.option];
+  if (!option) return '';
+  if ('metered' in option.tariff) return t.metered(price(option.tariff.metered.price));
+  if ('metered_by_period' in option.tariff) return t.byPeriod(price(option.tariff.metered_by_period.price));
+  return t.area(exactMoney(option.tariff.floor_area.per_m2), `${count(service.floor_area / 100)} m²`);
+}
+
+function subscription(terms: Schemas['SubscriptionTerms'], offered: Schemas['Package'] | undefined): [string, string][] {
   const t = text.t.terms;
-  return [
-    [t.package, `${packageName(terms.package)} · ${t.version(terms.version)}`],
-    [t.services, terms.services.map((service) => text.t.carrier[service.carrier]).join(', ')],
-    [t.allowance, money(terms.allowance)],
+  const service = (each: Schemas['Service']): [string, string] => [
+    text.t.carrier[each.carrier],
+    [offered ? tariffOf(each, offered) : '', each.meter ? `${text.t.market.meter}: ${people.called(each.meter)}` : ''].filter(Boolean).join(' '),
   ];
+  return [[t.package, `${packageName(terms.package)} · ${t.version(terms.version)}`], ...terms.services.map(service), [t.allowance, money(terms.allowance)]];
+}
+
+/// What an agreement's terms are about.
+function agreed({ parties, program }: Schemas['AgreementTerms']): [string, string][] {
+  const t = text.t.agreement;
+  const called = parties.map((party, place): [string, string] => [[t.seller, t.buyer][place] ?? t.party, whole(party)]);
+  if ('subscription' in program) return [...called, ...subscription(program.subscription, undefined)];
+  if (!('purchase' in program)) return [...called, [text.t.terms.contract, text.t.agreement.clause.coded]];
+  const { lots, window, ...terms } = program.purchase;
+  const bought = lots.map((lot) => `${text.t.carrier[lot.carrier]} ${quantity(lot.quantity, lot.carrier)} · ${price(lot.price)}`).join('; ');
+  return [...called, [text.t.terms.bought, bought], ...stakes(window, terms)];
 }
 
 function prepayment(payment: Schemas['Prepayment']): [string, string][] {
@@ -72,8 +116,13 @@ function prepayment(payment: Schemas['Prepayment']): [string, string][] {
   return [[t.atMost, exactMoney(at_most)], [t.period, text.t.period[period]]];
 }
 
+function moved({ decision: decided, reason }: Pick<Schemas['MotionView'], 'decision' | 'reason'>): [string, string][] {
+  const { title, facts } = decision(decided);
+  return [[text.t.council.motion, title], ...facts, ...(reason ? [[text.t.council.reason, reason] as [string, string]] : [])];
+}
+
 /// Actions with words of their own for what they do; of the others the fields are told by their names.
-const describers: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
+const describers: { [kind: string]: ((fields: never, named: Named) => [string, string][]) | undefined } = {
   transfer: ({ to, amount, reference }: Of<'transfer'>) => [
     [text.t.terms.to, whole(to)],
     [text.t.terms.amount, exactMoney(amount)],
@@ -88,35 +137,39 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
     offers.flatMap((offer): [string, string][] => [
       [text.t.terms.offer, offer.notice || label(offer.label)],
       [text.t.terms.lots, lots(offer.lots)],
-      [text.t.terms.window, window(offer.window.from, offer.window.to)],
       [text.t.terms.gate, when(offer.gate_closes)],
       [text.t.terms.lapses, when(offer.lapses)],
-      [text.t.terms.deposit, permille(offer.terms.deposit_permille)],
-      [text.t.terms.guarantee, permille(offer.terms.guarantee_permille)],
+      ...stakes(offer.window, offer.terms),
+      ...offer.lots.flatMap((lot): [string, string][] => (lot.delivery_meter ? [[text.t.market.deliveryMeter, people.called(lot.delivery_meter)]] : [])),
     ]),
-  submit_quotes: ({ quotes }: Of<'submit_quotes'>) =>
+  submit_quotes: ({ quotes }: Of<'submit_quotes'>, { offer, quoted: lines }: Named) =>
     quotes.flatMap((quote): [string, string][] => [
-      [text.t.terms.offer, whole(quote.offer)],
+      [text.t.terms.offer, wholeOffer(quote.offer, offer)],
       [text.t.terms.quote, quote.binding ? text.t.terms.sealedBinding : text.t.terms.sealed],
+      ...(offer && lines
+        ? [[text.t.terms.bought, quoted(offer, lines)] as [string, string], ...stakes(offer.window, offer.terms), ...lines.flatMap((line): [string, string][] => (/[^0]/.test(line.user_meter) ? [[text.t.market.meter, people.called(line.user_meter)]] : []))]
+        : []),
     ]),
-  award: ({ awards }: Of<'award'>) =>
-    awards.flatMap((award): [string, string][] => [
+  award: ({ awards }: Of<'award'>, { offer }: Named) => [
+    ...awards.flatMap((award): [string, string][] => [
+      [text.t.terms.offer, wholeOffer(award.offer, offer)],
       [text.t.terms.to, whole(award.bidder)],
       [
         text.t.terms.awardTo(people.called(award.bidder)),
-        award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
+        offer ? quoted(offer, award.opening.lines) : award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
       ],
     ]),
-  propose_motion: ({ decision: decided, reason }: Of<'propose_motion'>) => {
-    const { title, facts } = decision(decided);
-    return [[text.t.council.motion, title], ...facts, ...(reason ? [[text.t.council.reason, reason] as [string, string]] : [])];
-  },
-  vote_on_motion: ({ motion, digest, in_favour }: Of<'vote_on_motion'>) => [
+    ...(offer ? stakes(offer.window, offer.terms) : []),
+  ],
+  propose_motion: ({ decision: decided, reason }: Of<'propose_motion'>) => moved({ decision: decided, reason }),
+  vote_on_motion: ({ motion, digest, in_favour }: Of<'vote_on_motion'>, named: Named) => [
+    ...(named.motion ? moved(named.motion) : []),
     [text.t.council.motion, whole(motion)],
     [text.t.council.digest, digest],
     [text.t.council.vote, in_favour ? text.t.council.inFavour : text.t.council.against],
   ],
-  sign_agreement: ({ agreement, terms }: Of<'sign_agreement'>) => [
+  sign_agreement: ({ agreement, terms }: Of<'sign_agreement'>, named: Named) => [
+    ...(named.terms ? agreed(named.terms) : []),
     [text.t.terms.agreement, whole(agreement)],
     [text.t.terms.digest, terms],
   ],
@@ -125,7 +178,7 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
     [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
     ...prepayment(payment),
   ],
-  subscribe: ({ terms }: Of<'subscribe'>) => subscription(terms),
+  subscribe: ({ terms }: Of<'subscribe'>, named: Named) => subscription(terms, named.package),
   pay_debt: ({ agreement, amount }: Of<'pay_debt'>) => [
     [text.t.terms.agreement, whole(agreement)],
     [text.t.terms.amount, exactMoney(amount)],
@@ -137,10 +190,10 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
 };
 
 /// What an action does.
-export function describe(action: Schemas['Action']): Described {
+export function describe(action: Schemas['Action'], named: Named = {}): Described {
   const kind = kindOf(action);
   const fields = (action as unknown as Record<string, unknown>)[kind];
-  const facts = describers[kind]?.(fields as never) ?? plain(fields);
+  const facts = describers[kind]?.(fields as never, named) ?? plain(fields);
   return { title: nameOf(kind), facts };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Schemas } from '../api/client';
 import { type Carrier, micro, money as decimal } from './amount';
-import { count, money, short, when, window } from './format';
+import { count, money, short, when, whenExactly, window } from './format';
 import { decision } from './describe';
 import { partyName } from './line';
 import { people } from './people.svelte';
@@ -22,6 +22,11 @@ function movement({ movement: how, amount }: Of<'moved'>): string {
   if ('pay' in how) return t.paid(partyName(how.pay.from), partyName(how.pay.to), sum);
   if ('forfeit' in how) return t.forfeited(partyName(how.forfeit.by), partyName(how.forfeit.to), sum);
   return t.fellBack(partyName(how.fall_back.party), sum);
+}
+
+/// A window; one of less than a minute is no day and no hour.
+function span({ from, to }: Schemas['Window']): string {
+  return to - from < 60_000 ? `${whenExactly(from)} (${count(to - from)} ms)` : window(from, to);
 }
 
 type Sayers = { [K in Event['event']]: (event: Of<K>) => string };
@@ -46,7 +51,7 @@ const sayers: Sayers = {
   day_passed_on: (event) => text.t.event.dayPassedOn(people.called(event.subscription), people.called(event.to)),
   readings_missing: (event) => text.t.event.missing(people.called(event.meter), when(event.at)),
   offer_lapsed: (event) => text.t.event.lapsed(people.called(event.offer)),
-  unsupplied: (event) => text.t.event.unsupplied(people.called(event.meter), window(event.interval.from, event.interval.to)),
+  unsupplied: (event) => text.t.event.unsupplied(people.called(event.meter), span(event.interval)),
   returned: (event) => text.t.event.returned(people.called(event.agreement), window(event.interval.from, event.interval.to)),
   level_reached: (event) => text.t.event.level(people.called(event.agreement)),
   adjusted: (event) => text.t.event.adjusted(people.called(event.agreement), window(event.interval.from, event.interval.to)),

@@ -55,6 +55,7 @@ function kindOf({ code, status }: NoAnswer) {
   if (code === 'app/offline') return t.offline;
   if (code === 'app/timeout' || status === 504) return t.timeout;
   if (code === 'app/wrong-answer') return t.wrongAnswer;
+  if (code === 'app/too-long') return t.tooLong;
   if (status === 404) return t.notFound;
   if (status === 401 || status === 403) return t.forbidden;
   if (status === 429 || status === 503) return t.busy;

@@ -51,6 +51,12 @@ export function quantity(base: string | bigint, carrier: Carrier, decimals = 1):
   return `${amount(base, carrier, decimals)} ${unit(carrier)}`;
 }
 
+/// A quantity with its unit, to the base unit: whoever works it out again comes to the same sum.
+export function exactQuantity(base: string | bigint, carrier: Carrier): string {
+  const format = numbers({ minimumFractionDigits: 1, maximumFractionDigits: 6 });
+  return `${exactly(format, readable(BigInt(base), carrier, 6))} ${unit(carrier)}`;
+}
+
 /// A quantity without its unit.
 export function amount(base: string | bigint, carrier: Carrier, decimals = 1): string {
   const format = numbers({ minimumFractionDigits: decimals, maximumFractionDigits: decimals });

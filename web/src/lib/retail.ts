@@ -1,11 +1,11 @@
 // A user's supply under an Energy Package: services with their tariffs, what is prepaid, and what the running month comes to. The
 // money is worked out in the vault, by the bill's own arithmetic.
 
-import { type Schemas, answer, api, every } from '../api/client';
+import { type Schemas, answer, api, every, whole } from '../api/client';
 import { type Carrier, micro } from './amount';
 import { DAY, clock, dayBegin } from './clock.svelte';
 import { certificates } from './series';
-import { restOf } from './tariff';
+import { optionsOf, restOf, tariffKind } from './tariff';
 import { vault } from './vault';
 
 type Option = Schemas['TariffOption'];
@@ -37,24 +37,16 @@ export interface Outlook {
   until?: number;
 }
 
-/// The options of a carrier, in the package's order: a service names one by its number.
-export function optionsOf(terms: Schemas['Package'], carrier: Carrier): Option[] {
-  return terms.options.filter((option) => option.carrier === carrier);
-}
+const agreementsPage = (account: string, query: { kind?: Schemas['Kind']; status?: Schemas['Status'] }) => (cursor?: string) =>
+  answer(api.GET('/v1/agreements', { params: { query: { account, ...query, cursor, limit: 1000 } } }));
 
-export function tariffKind(option: Option): 'metered' | 'metered_by_period' | 'floor_area' {
-  return Object.keys(option.tariff)[0] as 'metered' | 'metered_by_period' | 'floor_area';
-}
-
-export function agreementsOf(account: string, query: { kind?: Schemas['Kind']; status?: Schemas['Status'] } = {}) {
-  return every((cursor) =>
-    answer(api.GET('/v1/agreements', { params: { query: { account, ...query, cursor, limit: 1000 } } })),
-  );
+export function agreementsOf(account: string) {
+  return every(agreementsPage(account, {}));
 }
 
 /// All services of an account's running subscriptions.
 export async function supplies(account: string): Promise<Supply[]> {
-  const { items } = await agreementsOf(account, { kind: 'subscription', status: 'active' });
+  const items = await whole(agreementsPage(account, { kind: 'subscription', status: 'active' }));
   const mine = items.filter((agreement) => agreement.user === account);
   return (await Promise.all(mine.map(suppliesOf))).flat();
 }
@@ -67,12 +59,12 @@ async function suppliesOf(agreement: Schemas['AgreementView']): Promise<Supply[]
   const [view, offered, statements] = await Promise.all([
     answer(api.GET('/v1/subscriptions/{agreement}', { params: { path } })),
     answer(api.GET('/v1/packages/{package}/{version}', { params: { path: { package: id, version } } })),
-    every((cursor) =>
+    whole((cursor) =>
       answer(api.GET('/v1/agreements/{agreement}/statements', { params: { path, query: { cursor, limit: 1000 } } })),
     ),
   ]);
   const active = agreement.steps?.find((step) => step.step === 'active')?.cause.time_ms ?? 0;
-  const last = statements.items.at(-1)?.statement.period.to ?? active;
+  const last = statements.at(-1)?.statement.period.to ?? active;
   clock.offset = offered.package.terms.offset_minutes;
   return services.flatMap((service) => {
     const option = optionsOf(offered.package, service.carrier)[service.option];
@@ -161,9 +153,16 @@ export async function outlook(supply: Supply, now: number): Promise<Outlook> {
   return { left: rest, perDay, until, days: perDay > 0n ? Number(rest / perDay) : undefined };
 }
 
+/// The meters that an account's running subscriptions bill.
+export async function billedMeters(account: string): Promise<Set<string>> {
+  const items = await whole(agreementsPage(account, { kind: 'subscription', status: 'active' }));
+  const programs = items.filter((agreement) => agreement.user === account).map((agreement) => agreement.terms.program);
+  return new Set(programs.flatMap((program) => ('subscription' in program ? program.subscription.services.flatMap(({ meter }) => meter ?? []) : [])));
+}
+
 /// The meters of an account by carrier, those in service first.
 export async function metersOf(account: string): Promise<Schemas['MeterView'][]> {
-  const { items } = await every((cursor) =>
+  const items = await whole((cursor) =>
     answer(api.GET('/v1/meters', { params: { query: { holder: account, cursor, limit: 1000 } } })),
   );
   return items.sort((a, b) => Number(a.retired) - Number(b.retired));
@@ -171,7 +170,7 @@ export async function metersOf(account: string): Promise<Schemas['MeterView'][]>
 
 /// An account's statements, newest first.
 export async function statementsOf(account: string): Promise<Schemas['StatementView'][]> {
-  const { items } = await every((cursor) =>
+  const items = await whole((cursor) =>
     answer(api.GET('/v1/statements', { params: { query: { account, cursor, limit: 1000 } } })),
   );
   return items.sort((a, b) => b.statement.issued - a.statement.issued);

@@ -3,7 +3,7 @@
 // its share by time, so that bins add up to what was certified, to the last base unit.
 
 import type { Schemas } from '../api/client';
-import { answer, api, every } from '../api/client';
+import { answer, api, whole } from '../api/client';
 import { DAY, HOUR, civil, clock, dayBegin, monthBegin } from './clock.svelte';
 
 export type Step = 'hour' | 'day' | 'month';
@@ -101,7 +101,7 @@ export async function seriesOfAgreement(agreement: string, carrier: Schemas['Car
 
 /// The certified readings of a meter, each with who has signed it.
 export async function readings(meter: string, from: number, to: number): Promise<Schemas['CertificateView'][]> {
-  const pages = await every(
+  const list = await whole(
     (cursor) =>
       answer(
         api.GET('/v1/meters/{meter}/certificates', {
@@ -110,7 +110,7 @@ export async function readings(meter: string, from: number, to: number): Promise
       ),
     20_000,
   );
-  return pages.items.sort((a, b) => a.certificate.interval.from - b.certificate.interval.from);
+  return list.sort((a, b) => a.certificate.interval.from - b.certificate.interval.from);
 }
 
 /// What passed a meter.
@@ -120,10 +120,10 @@ export async function certificates(meter: string, from: number, to: number): Pro
 
 /// What was corrected of what passed a meter.
 async function corrections(meter: string) {
-  const pages = await every((cursor) =>
+  const list = await whole((cursor) =>
     answer(api.GET('/v1/meters/{meter}/events', { params: { path: { meter }, query: { kind: 'corrected', cursor, limit: 1000 } } })),
   );
-  return pages.items.flatMap(({ event }) => (event.event === 'corrected' ? [event] : []));
+  return list.flatMap(({ event }) => (event.event === 'corrected' ? [event] : []));
 }
 
 /// What a meter brought, in bins, as corrections have it.

@@ -2,12 +2,21 @@
 // arithmetic, come from the vault.
 
 import type { Schemas } from '../api/client';
-import { micro } from './amount';
+import { type Carrier, micro } from './amount';
 
 type Option = Schemas['TariffOption'];
 export type Period = Schemas['Period'];
 
 export const PERIODS: Period[] = ['month', 'quarter', 'year'];
+
+/// The options of a carrier, in the package's order: a service names one by its number.
+export function optionsOf(terms: Schemas['Package'], carrier: Carrier): Option[] {
+  return terms.options.filter((option) => option.carrier === carrier);
+}
+
+export function tariffKind(option: Option): 'metered' | 'metered_by_period' | 'floor_area' {
+  return Object.keys(option.tariff)[0] as 'metered' | 'metered_by_period' | 'floor_area';
+}
 
 /// What is charged for a net sum in millionths.
 export function withTax(net: bigint, { vat_permille }: Option): bigint {

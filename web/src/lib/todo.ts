@@ -1,6 +1,6 @@
 // What waits for somebody: the first thing that the first page says.
 
-import { type Schemas, answer, api, every } from '../api/client';
+import { type Schemas, answer, api, whole } from '../api/client';
 import { micro } from './amount';
 import { money } from './format';
 import { people } from './people.svelte';
@@ -46,7 +46,7 @@ export async function toDos(account: string): Promise<ToDo[]> {
 
 async function awarding(owner: string): Promise<Schemas['OfferView'][]> {
   if (!people.has('owner')) return [];
-  const { items } = await every((cursor) =>
+  const items = await whole((cursor) =>
     answer(api.GET('/v1/offers', { params: { query: { owner, status: 'awarding', cursor, limit: 1000 } } })),
   );
   return items.filter((offer) => offer.quotes > 0);

@@ -52,8 +52,8 @@ const calls = {
     JSON.parse(key(id).open_quote(chain, bidder, quote)),
   advanceTime: (id: string, chain: string, to: number) => JSON.parse(key(id).advance_time(chain, to)),
   signIn: (id: string, chain: string, node: string, challenge: string) => JSON.parse(key(id).sign_in(chain, node, challenge)),
-  oversee: (id: string, chain: string, category: string, subject: string, reason: string, after: string) =>
-    JSON.parse(key(id).oversee(chain, category, subject, reason, after)),
+  oversee: (id: string, chain: string, node: string, category: string, subject: string, reason: string, after: string) =>
+    JSON.parse(key(id).oversee(chain, node, category, subject, reason, after)),
   firstAccount: (id: string, chain: string) => JSON.parse(key(id).as_first_account(chain)),
   accountOf: (id: string, chain: string, member: string) => JSON.parse(key(id).as_account_of(chain, member)),
   sealQuote: (chain: string, bidder: string, owner: string, offer: string, lines: string, binding: boolean) =>

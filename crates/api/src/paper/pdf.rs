@@ -17,7 +17,7 @@ const SIZE: f32 = 7.5;
 /// Where the columns begin.
 const COLUMN: [f32; COLUMNS] = [42.0, 178.0, 232.0, 360.0, 430.0, 512.0];
 /// Longest cells in Latin letters, by what fits in the column; any other character takes two letters' room.
-const FITS: [usize; COLUMNS] = [36, 13, 58, 18, 22, 16];
+const FITS: [usize; COLUMNS] = [36, 13, 42, 18, 22, 16];
 /// Where values of facts begin.
 const VALUES: f32 = 150.0;
 const REGULAR: Name<'static> = Name(b"R");
@@ -121,7 +121,6 @@ pub(super) fn written(paper: &Paper, lang: Language) -> Vec<u8> {
         sheet(&mut sheets, &mut y);
         let place = last(&mut sheets);
         for (((x, fits), column), cell) in COLUMN.iter().zip(FITS).zip(0..).zip(row) {
-            // A period takes two lines' worth: its ends are cut to minutes.
             let cell = if column == 2 { minutes(cell) } else { cell.clone() };
             let size = if column == 2 { 5.5 } else { SIZE };
             sheets[place].text(REGULAR, size, *x, y, &cut(&cell, fits));
@@ -135,9 +134,17 @@ pub(super) fn written(paper: &Paper, lang: Language) -> Vec<u8> {
     assembled(sheets, &paper.title, lang)
 }
 
-/// `2025-01-01T00:00:00+08:00` without its seconds, where they are none.
+/// `2025-01-01T00:00:00.002+08:00 - 2025-02-01T00:00:00+08:00` as its column has room for it: to the minute, the offset once.
 fn minutes(period: &str) -> String {
-    period.replace(":00+", "+").replace(":00Z", "Z")
+    let parts = |time: &str| {
+        let (day, clock) = time.split_once('T')?;
+        let offset = clock.find(['+', '-', 'Z'])?;
+        Some((format!("{day} {}", clock.get(..5)?), clock[offset..].to_owned()))
+    };
+    match period.split_once(" - ").map(|(from, to)| (parts(from), parts(to))) {
+        Some((Some((from, before)), Some((to, after)))) if before == after => format!("{from} - {to} {after}"),
+        _ => period.to_owned(),
+    }
 }
 
 fn assembled(sheets: Vec<Sheet>, title: &str, lang: Language) -> Vec<u8> {
@@ -225,6 +232,15 @@ mod tests {
         }
         assert!(text.to_lowercase().contains("<4f9b80fd65b9>"), "what is not Latin is written in hex");
         assert!(text.contains("(energy station)"));
+    }
+
+    #[test]
+    fn a_period_has_room_in_its_column() {
+        let shown = minutes("2025-01-01T00:00:00.002+08:00 - 2025-02-01T00:00:00+08:00");
+        assert_eq!(shown, "2025-01-01 00:00 - 2025-02-01 00:00 +08:00");
+        assert_eq!(cut(&shown, FITS[2]), shown);
+        assert_eq!(minutes("2025-01-01T00:00:00Z - 2025-02-01T00:00:00Z"), "2025-01-01 00:00 - 2025-02-01 00:00 Z");
+        assert_eq!(minutes(""), "");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use utilidor_chain::{Config, Node};
 use utilidor_index::Index;
 use utilidor_types::action::{AwardBasis, AwardedQuote, Prepayment};
 use utilidor_types::agreement::{Service, SubscriptionTerms, Substitute};
+use utilidor_types::encoding::Text;
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
@@ -22,7 +23,7 @@ use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES, sealed_bytes};
-use utilidor_types::session::SignIn;
+use utilidor_types::session::{MAX_NODE_BYTES, SignIn};
 use utilidor_types::time::{Date, HOUR_MS};
 use utilidor_types::*;
 
@@ -198,11 +199,15 @@ impl World {
         let post = |path: &str| self.http.post(format!("{}{path}", self.base));
         let challenge: Value = post("/v1/session/challenge").send().await.unwrap().json().await.unwrap();
         let challenge = serde_json::from_value(challenge["challenge"].clone()).unwrap();
-        let node = self.base.strip_prefix("http://").unwrap().parse().unwrap();
-        let answer = SignIn::sign(self.genesis.chain(), node, challenge, &key(actor));
+        let answer = SignIn::sign(self.genesis.chain(), self.host(), challenge, &key(actor));
         let response = post("/v1/session").json(&answer).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{actor} signs in");
         response.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The node as its clients call it.
+    pub fn host(&self) -> Text<MAX_NODE_BYTES> {
+        self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
     /// Somebody's token; the first time, it signs in.

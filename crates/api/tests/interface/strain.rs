@@ -117,6 +117,28 @@ async fn bodies_that_come_slowly_keep_nobody_from_asking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn few_large_bodies_are_on_their_way_at_a_time_and_small_ones_pass_them() {
+    let clients = ClientLimits { receiving_large: (1, 1), ..ClientLimits::default() };
+    let mut world = World::start_with(ChainKind::Development, Settings { clients, ..Settings::default() }).await;
+    let slow = connect(&world, b"POST /v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n{").await;
+    let post = |length: usize| world.http.post(format!("{}/v1/session", world.base)).body(" ".repeat(length)).send();
+    let mut waiting = None;
+    // Until the slow one has its place.
+    for _ in 0..100 {
+        let mut large = Box::pin(post(70_000));
+        if tokio::time::timeout(Duration::from_millis(300), &mut large).await.is_err() {
+            waiting = Some(large);
+            break;
+        }
+    }
+    let waiting = waiting.expect("a second large body waits for its place");
+    assert!(post(60_000).await.unwrap().status().is_client_error(), "a small one does not");
+    drop(slow);
+    assert!(waiting.await.unwrap().status().is_client_error(), "it has the place that is given back");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tables_are_read_one_after_the_other_without_a_refusal() {
     let mut world = World::start(ChainKind::Development).await;
     world.settle_in().await;

@@ -7,8 +7,8 @@ use crate::ids::Given;
 use crate::output::{note, or_dash};
 use crate::{said, t};
 use clap::Subcommand;
-use utilidor_types::session::{Category, OversightWish, Subject};
-use utilidor_types::{AgreementId, Digest, MeterId};
+use utilidor_types::session::{Category, Subject};
+use utilidor_types::{AgreementId, MeterId};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -75,10 +75,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 _ => Subject::Everything,
             };
             let key = context.acting_signing_key()?;
-            let last = client.oversight().await?.last().map_or_else(Digest::default, |entry| entry.digest);
             let reason = crate::failure::read(said!("reason", "理由"), &reason)?;
-            let wish = OversightWish::sign(chain(&client).await?, (category, subject), reason, last, &key);
-            let given = client.oversee(&wish).await?;
+            let given = client.oversee(chain(&client).await?, (category, subject), reason, &key).await?;
             context.out.show(&given, |_| given.token.clone());
             if !context.out.json {
                 let next = shows(category, subject);

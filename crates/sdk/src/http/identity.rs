@@ -6,7 +6,8 @@ use reqwest::{Method, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use utilidor_types::session::{OversightWish, SignIn};
+use utilidor_types::encoding::Text;
+use utilidor_types::session::{Category, MAX_NODE_BYTES, MAX_OVERSIGHT_REASON_BYTES, OversightWish, SignIn, Subject};
 use utilidor_types::{ChainId, Digest, PrivateKey};
 use utilidor_view::{ChallengeView, NewToken, OversightView, Page, SessionView, TokenView, TokenWish};
 
@@ -108,9 +109,12 @@ impl Client {
         }
         let ChallengeView { challenge, chain, .. } = self.read(PATH, answer).await?;
         let Some(key) = keys(chain).map_err(|reason| ClientError::SignIn { reason })? else { return Ok(None) };
-        let too_long = |_| ClientError::SignIn { reason: "the node's name is too long".into() };
-        let node = self.host().parse().map_err(too_long)?;
-        self.post("v1/session", &SignIn::sign(chain, node, challenge, &key), None).await.map(Some)
+        self.post("v1/session", &SignIn::sign(chain, self.name()?, challenge, &key), None).await.map(Some)
+    }
+
+    /// The node's name, for what is signed for it alone.
+    fn name(&self) -> Result<Text<MAX_NODE_BYTES>, ClientError> {
+        self.host().parse().map_err(|_| ClientError::SignIn { reason: "the node's name is too long".into() })
     }
 
     /// Whom this client's token shows.
@@ -143,9 +147,16 @@ impl Client {
         self.list("v1/oversight").await
     }
 
-    /// Says what a supervisor wants to see and why; the token in the answer shows it for a while.
-    pub async fn oversee(&self, wish: &OversightWish) -> Result<NewToken, ClientError> {
-        self.post("v1/oversight", wish, None).await
+    /// Says, signed by a supervisor's key, what it wants this node to show and why; the token in the answer shows it for a while.
+    pub async fn oversee(
+        &self,
+        chain: ChainId,
+        what: (Category, Subject),
+        reason: Text<MAX_OVERSIGHT_REASON_BYTES>,
+        key: &PrivateKey,
+    ) -> Result<NewToken, ClientError> {
+        let last = self.oversight().await?.last().map_or_else(Digest::default, |entry| entry.digest);
+        self.post("v1/oversight", &OversightWish::sign(chain, self.name()?, what, reason, last, key), None).await
     }
 
     async fn post<T: serde::de::DeserializeOwned>(

@@ -144,6 +144,8 @@ async fn a_programs_token_reads_its_categories_only_until_it_is_revoked() {
     let readings = format!("/v1/agreements/{}/readings", purchase());
     assert_eq!(ask(&town.world, &readings).await, out_of_scope, "readings under a contract want both");
     assert_eq!(make(&town.world, &token, &wish).await.0, 403, "it makes no others");
+    let ended = town.world.ask(Method::DELETE, "/v1/session", Some(&token)).send().await.unwrap();
+    assert_eq!(ended.status(), 403, "and does not say that it has ended: whoever made it revokes it");
     let (_, members) = town.world.get_with(Some(&token), "/v1/members").await;
     assert!(!members.to_string().contains(&account("alice").to_string()), "{members}");
 

@@ -3,6 +3,7 @@
 use super::town::Town;
 use crate::common::*;
 use reqwest::Method;
+use reqwest::header::HOST;
 use serde_json::{Value, json};
 use utilidor_api::Settings;
 use utilidor_types::session::{Category, OversightWish, Subject};
@@ -10,7 +11,7 @@ use utilidor_types::{Action, Decision, MemberId, Role, Roles};
 
 async fn oversee(town: &Town, who: &str, what: (Category, Subject), reason: &str) -> (u16, Value) {
     let (chain, after) = (town.world.genesis.chain(), town.last_entry().await);
-    let wish = OversightWish::sign(chain, what, reason.parse().unwrap(), after, &key(who));
+    let wish = OversightWish::sign(chain, town.world.host(), what, reason.parse().unwrap(), after, &key(who));
     let answer = town.world.ask(Method::POST, "/v1/oversight", None).json(&wish).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
@@ -59,6 +60,29 @@ async fn a_supervisor_sees_one_category_of_one_subject_after_saying_why() {
         assert_eq!(log.to_string().contains(&meter.to_string()), told, "{who}");
     }
     assert_eq!(town.world.get_with(None, "/v1/oversight").await.0, 401);
+    town.world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_for_another_node_is_refused_whatever_host_its_bearer_names() {
+    let mut town = Town::play().await;
+    let (world, after) = (&town.world, town.last_entry().await);
+    for (signed_for, sent_to, status) in [
+        ("203.0.113.5:4680", world.host().to_string(), 401),
+        ("203.0.113.5:4680", "203.0.113.5:4680".into(), 401),
+        (&*world.host(), world.host().to_string(), 200),
+    ] {
+        let what = (Category::Meters, Subject::Everything);
+        let (node, reason) = (signed_for.parse().unwrap(), "complaint 7".parse().unwrap());
+        let wish = OversightWish::sign(world.genesis.chain(), node, what, reason, after, &key("inspector"));
+        let sent =
+            world.ask(Method::POST, "/v1/oversight", None).header(HOST, &sent_to).json(&wish).send().await.unwrap();
+        let (answered, body) = (sent.status().as_u16(), sent.json::<Value>().await.unwrap());
+        assert_eq!(answered, status, "{signed_for} at {sent_to}: {body}");
+        assert_eq!(body["code"] == "access/bad-sign-in", status == 401, "{body}");
+    }
+    let (_, log) = world.get_as("alice", "/v1/oversight").await;
+    assert_eq!(log["items"].as_array().unwrap().len(), 1, "what is refused stands in no log");
     town.world.stop().await;
 }
 

@@ -44,7 +44,14 @@ fn actor(role: &str) -> &'static str {
 
 fn wish(town: &Town, who: &str, after: Digest) -> OversightWish {
     let what = (Category::Trade, Subject::Agreement(purchase()));
-    OversightWish::sign(town.world.genesis.chain(), what, "complaint 7".parse().unwrap(), after, &key(who))
+    OversightWish::sign(
+        town.world.genesis.chain(),
+        town.world.host(),
+        what,
+        "complaint 7".parse().unwrap(),
+        after,
+        &key(who),
+    )
 }
 
 async fn token_of(town: &Town, role: &str) -> Option<String> {
