@@ -182,8 +182,9 @@ export async function anOutcomeIsProven(world) {
   // What was sent may be carried out, whatever a node says of it: who signs next is told first that it was.
   await pay();
   await page.route('**/v1/transactions?*', async (route) => {
-    await route.fetch();
-    await route.fulfill({ status: 400, contentType: 'application/problem+json', json: { code: 'transaction/malformed', title: 'no' } });
+    const response = await route.fetch();
+    const { hash } = (await response.json()).results[0];
+    await route.fulfill({ response, json: { results: [{ hash, problem: { code: 'transaction/malformed', title: 'no', status: 400 } }] } });
   });
   {
     const dialog = page.getByRole('dialog');
