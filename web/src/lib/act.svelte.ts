@@ -36,15 +36,20 @@ class Asked {
 
 export const asked = new Asked();
 
-/// What an account has signed last, until it is known what became of it: of two actions with one nonce one alone is carried out.
+/// What an account has signed last, until it is proven what became of it, and whether the node has told it: of two actions with one nonce
+/// one alone is carried out.
 const sentBy = {
   key: (account: string) => `utilidor/sent/${account}`,
-  get(account: string): { nonce: number; hash: string } | undefined {
-    const [nonce, hash] = localStorage.getItem(this.key(account))?.split(' ') ?? [];
-    return hash ? { nonce: Number(nonce), hash } : undefined;
+  get(account: string): { nonce: number; hash: string; isTold: boolean } | undefined {
+    const [nonce, hash, told] = localStorage.getItem(this.key(account))?.split(' ') ?? [];
+    return hash ? { nonce: Number(nonce), hash, isTold: told !== undefined } : undefined;
   },
-  set(account: string, nonce: number, hash: string) {
-    localStorage.setItem(this.key(account), `${nonce} ${hash}`);
+  set(account: string, nonce: number, hash: string, isTold = false) {
+    localStorage.setItem(this.key(account), `${nonce} ${hash}${isTold ? ' told' : ''}`);
+  },
+  tell(account: string) {
+    const sent = this.get(account);
+    if (sent) this.set(account, sent.nonce, sent.hash, true);
   },
   forget(account: string) {
     localStorage.removeItem(this.key(account));
@@ -88,8 +93,11 @@ export class Act {
       if (sent && sent.nonce < nonce) {
         // Once: whoever has read it may sign the same again.
         sentBy.forget(account);
-        [this.hash, this.lost] = [sent.hash, true];
-        throw new Failure('carriedOut');
+        const isProven = sent.isTold && (await proveTransaction(sent.hash).then(() => true, () => false));
+        if (!isProven) {
+          [this.hash, this.lost] = [sent.hash, true];
+          throw new Failure('carriedOut');
+        }
       }
       const expires = height + EXPIRY_BLOCKS;
       const { action, named } = typeof wanted === 'function' ? await wanted() : { action: wanted, named: undefined };
@@ -141,7 +149,7 @@ export class Act {
   }
 
   #end(height: number | undefined, receipt: Receipt): void {
-    sentBy.forget(this.#account);
+    sentBy.tell(this.#account);
     [this.height, this.receipt, this.lost] = [height, receipt, false];
     this.refusal = 'refused' in receipt.verdict ? receipt.verdict.refused : undefined;
     this.stage = this.refusal ? 'refused' : 'final';
@@ -154,6 +162,7 @@ export class Act {
       const { height, receipt } = (await proveTransaction(hash)).signed;
       if (this.hash !== hash) return;
       this.proven = true;
+      sentBy.forget(this.#account);
       if (same({ height: told.height ?? height, receipt: told.receipt }, { height, receipt })) return;
       this.#stand(new Failure('differs'), height, receipt);
     } catch (error) {
