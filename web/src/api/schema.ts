@@ -1598,6 +1598,11 @@ export interface components {
             agreement: components["schemas"]["AgreementId"];
             /** @description What was held then. */
             before: components["schemas"]["Before"];
+            /**
+             * @description What corrected certified readings before the program was told of them, as far as it stands in neither list; nothing in a short
+             *     proof.
+             */
+            corrected?: components["schemas"]["ReceiptEvidence"][];
             /** @description The chain's first page. */
             genesis: components["schemas"]["Genesis"];
             /** @description What leads from there to the validators of the newest header; empty while those of the document still sign. */
@@ -1606,10 +1611,15 @@ export interface components {
             headers: components["schemas"]["FinalHeader"][];
             /** @description What made the agreement and its terms, in the order of execution, up to there. */
             made: components["schemas"]["ReceiptEvidence"][];
+            /**
+             * Format: int32
+             * @description The statement's number in it: the last receipt can have issued several.
+             */
+            number: number;
             readings?: components["schemas"]["ReadingsEvidence"] | null;
             /**
-             * @description What the program was told since, in the order of execution; the last one issued the statement. Others are among it where a
-             *     published program had not done yet what it was told before.
+             * @description What the program was told since, in the order of execution; the last one issued the statement. Others are among it where they
+             *     were issued together, and where a published program had not done yet what it was told before.
              */
             told: components["schemas"]["ReceiptEvidence"][];
         };
