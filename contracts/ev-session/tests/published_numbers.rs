@@ -89,10 +89,15 @@ fn session(sheet: Sheet, begin: (Date, u64), charging: u64, wh: u64, parking: u6
 
 fn session_on<R: Respond>(host: &mut Host<R>, (day, minute): (Date, u64), charging: u64, wh: u64, parking: u64) -> u64 {
     let owner = Party::OWNER;
-    host.pass_to(at(day, minute));
-    host.reading(0, host.now(), Quantity(0)).unwrap();
+    let begun = at(day, minute);
+    host.pass_to(begun);
+    host.reading(0, begun, Quantity(0)).unwrap();
     host.command(owner, &[1]).unwrap();
-    host.reading(0, at(day, minute + charging), Quantity(wh * KWH / 1_000)).unwrap();
+    // Mean powers count of readings that are at most an hour apart.
+    let energy = wh * KWH / 1_000;
+    for part in [1, 2] {
+        host.reading(0, Timestamp(begun.0 + charging * MINUTE_MS * part / 2), Quantity(energy * part / 2)).unwrap();
+    }
     host.command(owner, &[2]).unwrap();
     host.pass_to(at(day, minute + charging + parking));
     host.command(owner, &[3]).unwrap();

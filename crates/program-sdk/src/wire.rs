@@ -224,7 +224,7 @@ wire! {
         pub interval: Window,
         /// How much, by band.
         pub bands: [Quantity; BANDS],
-        /// The highest mean power in it: quantity and milliseconds.
+        /// The highest mean power between readings at most an hour apart: quantity and milliseconds.
         pub peak: (Quantity, u32),
     }
 
