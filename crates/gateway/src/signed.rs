@@ -105,6 +105,11 @@ fn origin_of(record: &str, key: &PublicKey) -> Option<(String, String)> {
     record.verify(key).ok().map(|contents| (contents.serial, contents.register))
 }
 
+/// Whether a line is a record, or says what it says with another right signature: what is not signed beside it is anybody's.
+fn says_the_same(line: &str, record: &str, key: Option<&PublicKey>) -> bool {
+    line == record || key.is_some() && line.split('|').nth(1) == record.split('|').nth(1) && verified(line, key).is_ok()
+}
+
 /// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there.
 pub async fn keep(path: &Path, record: &str, key: Option<&PublicKey>) -> Result<(), NotKept> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -118,7 +123,8 @@ pub async fn keep(path: &Path, record: &str, key: Option<&PublicKey>) -> Result<
     let mut file = tokio::fs::File::options().create(true).read(true).append(true).open(path).await.map_err(failed)?;
     let mut before = Vec::new();
     (&mut file).take(MAX_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
-    let stands = before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes());
+    let mut lines = before.split(|byte| *byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    let stands = lines.any(|line| says_the_same(line, record, key));
     let most = if key.is_some() { MAX_BYTES } else { MAX_UNVERIFIED_BYTES };
     if before.len() as u64 > MAX_BYTES || !stands && (before.len() + record.len()) as u64 >= most {
         let path = path.display();
@@ -301,6 +307,29 @@ mod tests {
              {watt_hours},\"RI\":\"1-b:1.8.0\",\"RU\":\"Wh\",\"ST\":\"G\"}}]}}"
         );
         format!("OCMF|{payload}|{{\"SD\":\"300602010102010{}\"}}", hour % 9 + 1)
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_said_again_with_other_unsigned_text_is_kept_once() {
+        use p256::ecdsa::signature::Signer as _;
+        let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let point = key.verifying_key().to_sec1_point(true);
+        let public = PublicKey::P256(point.as_bytes().try_into().unwrap());
+        let said = |hour: u64, beside: &str| {
+            let record = record(hour, 100 * hour);
+            let payload = record.split('|').nth(1).unwrap();
+            let signature: p256::ecdsa::Signature = key.sign(payload.as_bytes());
+            format!("OCMF|{payload}|{{\"SD\":\"{}\"{beside}}}", hex::encode(signature.to_der().as_bytes()))
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), MeterId([1; 16]));
+        // What came before the meter's key was known may be anybody's, and takes no true record's place.
+        keep(&file, &record(1, 100), None).await.unwrap();
+        for line in [said(1, ""), said(1, ",\"X0\":\"a\""), said(2, ",\"SA\":\"ECDSA-secp256r1-SHA256\""), said(2, "")]
+        {
+            keep(&file, &line, Some(&public)).await.unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3);
     }
 
     #[test]

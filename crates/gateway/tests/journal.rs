@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use utilidor_gateway::journal::{
-    ClockState, Entry, Event, Fate, Filter, Journal, JournalError, JournalReading, NewBatch, Recorded, State, Waiting,
+    ClockState, Entry, Event, Fate, Filter, Journal, JournalError, JournalReading, MAX_EVENTS_OF_A_METER, NewBatch,
+    Recorded, State, Waiting,
 };
 use utilidor_gateway::reason::Sentence;
 use utilidor_types::MeterId;
@@ -722,4 +723,24 @@ fn to_layout_3(path: &Path) {
 fn set_layout(path: &Path, layout: i32) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.pragma_update(None, "user_version", layout).unwrap();
+}
+
+#[test]
+fn what_is_told_of_one_meter_again_and_again_does_not_drive_out_what_is_told_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+    let [quiet, loud] = [1, 2].map(|number| MeterId([number; 16]));
+    let mut note = |time_ms, meter| {
+        let detail = Sentence::alike("told");
+        journal
+            .note(&Event { time_ms, meter: Some(meter), code: "meter/silent".into(), detail, answer: None })
+            .unwrap();
+    };
+    (0..10).for_each(|time_ms| note(time_ms, quiet));
+    (10..1_500).for_each(|time_ms| note(time_ms, loud));
+    let events = journal.events(2_000).unwrap();
+    let of = |meter| events.iter().filter(|event| event.meter == Some(meter)).count() as u64;
+    assert_eq!(of(quiet), 10);
+    assert!((MAX_EVENTS_OF_A_METER..MAX_EVENTS_OF_A_METER + 128).contains(&of(loud)), "{}", of(loud));
+    assert_eq!(events[0].time_ms, 1_499);
 }

@@ -1,8 +1,8 @@
 //! What is known of meters besides their readings, and what an operator should see.
 
 use super::{
-    Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, from_sql_or_none,
-    sentence_from_sql, to_sql,
+    EVENTS_BETWEEN_LOOKS, Event, Journal, JournalError, MAX_EVENTS, MAX_EVENTS_OF_A_METER, MAX_EVIDENCE_BYTES, Waiting,
+    from_sql, from_sql_or_none, sentence_from_sql, to_sql,
 };
 use crate::reason::Sentence;
 use rusqlite::{OptionalExtension as _, params};
@@ -192,7 +192,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes what an operator should see. The oldest events beyond [`MAX_EVENTS`] give way.
+    /// Notes what an operator should see. The oldest events beyond [`MAX_EVENTS`] give way, and those of a meter beyond
+    /// [`MAX_EVENTS_OF_A_METER`], so that none drives out what is told of the others; looked for now and then, since it takes a while.
     pub fn note(&mut self, event: &Event) -> Result<(), JournalError> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
@@ -207,7 +208,16 @@ impl Journal {
             ],
         )?;
         let newest = transaction.last_insert_rowid();
-        transaction.execute("DELETE FROM event WHERE id <= ?1", [newest - MAX_EVENTS as i64])?;
+        if newest % EVENTS_BETWEEN_LOOKS == 0 {
+            transaction.execute(
+                "DELETE FROM event WHERE id IN (
+                   SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY meter ORDER BY id DESC) AS place FROM event WHERE meter NOT NULL)
+                   WHERE place > ?1)",
+                [MAX_EVENTS_OF_A_METER as i64],
+            )?;
+            let oldest = "SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?1";
+            transaction.execute(&format!("DELETE FROM event WHERE id <= ({oldest})"), [MAX_EVENTS as i64])?;
+        }
         transaction.commit()?;
         Ok(())
     }

@@ -55,6 +55,10 @@ pub const MAX_EVIDENCE_BYTES: usize = 8 * 1024;
 
 /// Most events that are kept; the oldest give way.
 pub const MAX_EVENTS: u64 = 10_000;
+/// Most of them of one meter.
+pub const MAX_EVENTS_OF_A_METER: u64 = 500;
+/// How many events are noted between two looks for those that give way.
+const EVENTS_BETWEEN_LOOKS: i64 = 128;
 
 /// Where a reading stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
