@@ -821,7 +821,7 @@ export interface paths {
         put?: never;
         /** Signs in with a key: its signature over the chain, the node's name and a challenge. The token lasts an hour. */
         post: operations["sign_in"];
-        /** Ends the session. */
+        /** Ends the session, or a supervisor's look. A program's token ends when whoever has made it revokes it. */
         delete: operations["sign_out"];
         options?: never;
         head?: never;
@@ -3318,11 +3318,13 @@ export interface components {
             after: components["schemas"]["Digest"];
             /** @description Which kind. */
             category: components["schemas"]["Category"];
+            /** @description The node that is to show it, as its client calls it: host and port of its address, as in the request's `Host`. */
+            node: string;
             /** @description Why; for members to read. */
             reason: string;
             /**
-             * @description Its signature under the namespace `utilidor/oversight` over the Borsh encoding of chain, category, subject, reason and
-             *     `after`.
+             * @description Its signature under the namespace `utilidor/oversight` over the Borsh encoding of chain, node, category, subject, reason
+             *     and `after`.
              */
             signature: components["schemas"]["Signature"];
             /** @description The supervisor's key. */
