@@ -35,7 +35,9 @@ const WORDS: Words = Words {
 };
 
 fn receipt(of: TransactionHash) -> Value {
-    json!(Receipt { cause: Cause::Transaction(of), verdict: Verdict::Applied(Bounded::empty()) })
+    let certified = Event::Certified { first: CertificateId(0), count: 1, refused: Bounded::empty() };
+    let verdict = Verdict::Applied(Bounded::new(vec![certified]).unwrap());
+    json!(Receipt { cause: Cause::Transaction(of), verdict })
 }
 
 fn problem(status: u16, code: &str) -> Value {
@@ -173,6 +175,11 @@ async fn an_answer_that_is_about_another_batch_certifies_nothing() {
         let answer = uplink.submit(&batch).await;
         assert!(matches!(answer, Err(UplinkError::Node(_))), "{answer:?}");
     }
+    // Nor does one that does not say what is certified.
+    let empty = Receipt { cause: Cause::Transaction(hash), verdict: Verdict::Applied(Bounded::empty()) };
+    node.says().result = json!({ "hash": hash, "height": 42, "receipt": empty });
+    let answer = uplink.submit(&batch).await;
+    assert!(matches!(answer, Err(UplinkError::Node(_))), "{answer:?}");
     // Nor where it is looked for among those that are final.
     node.says().result = json!({ "problem": problem(409, "pool/nonce-too-old") });
     node.says().transaction = Some(record(other));

@@ -466,7 +466,7 @@ mod tests {
         let boot = call("[2,\"7\",\"BootNotification\",{}]", Version::V16).unwrap().unwrap();
         for (interval_ms, seconds) in [(10_000, 10), (1_500, 1), (900_000, 300)] {
             let answer = answer(&boot, Version::V16, Answering { interval_ms, ..KNOWS });
-            assert!(answer.contains(&format!("\"interval\":{seconds}}}")), "{interval_ms}: {answer}");
+            assert!(answer.contains(&format!("\"interval\":{seconds},")), "{interval_ms}: {answer}");
         }
     }
 }
