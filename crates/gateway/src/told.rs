@@ -479,3 +479,18 @@ fn follows(limits: &Limits, last: Option<Seen>, first: Seen, second: Seen) -> bo
         Verdict::Hold(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_has_changed_while_it_stood_is_found() {
+        let standing = Standing::new(Seen { time_ms: 7, register: 3_603_600_000 }, b"topic", b"{\"v\":1001}");
+        assert!(Standing::read(Some(standing.text())).is_ok_and(|read| read == Some(standing.clone())));
+        let changed = standing.text().replace("3603600000", "3607600000");
+        assert!(Standing::read(Some(changed)).is_err());
+        assert!(Standing::read(Some("{".into())).is_err());
+        assert!(Standing::read(None).is_ok_and(|read| read.is_none()));
+    }
+}

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::journal::{Batch, ClockState, Event, Filter, Journal, JournalReading, NewBatch, State, Waiting};
-use utilidor_gateway::kept::{Registrations, Shared, begin_stretch};
+use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::sender::{Sender, Step};
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use utilidor_gateway::writer::Writer;
-use utilidor_types::MeterId;
+use utilidor_types::{Carrier, MeterId};
 
 const BEGIN: u64 = 1_800_000_000_000;
 
@@ -56,6 +56,8 @@ struct Ledger {
     poison: Vec<MeterId>,
     /// Whoever asks for meters has no answer.
     hides_meters: bool,
+    /// What it says of meters.
+    meters: BTreeMap<MeterId, LedgerMeter>,
 }
 
 fn told(en: &str, zh: &str) -> Sentence {
@@ -180,7 +182,8 @@ impl Uplink for Fake {
     }
 
     async fn meters(&self, _: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
-        if self.ledger().hides_meters { Err(UplinkError::Down) } else { Ok(BTreeMap::new()) }
+        let ledger = self.ledger();
+        if ledger.hides_meters { Err(UplinkError::Down) } else { Ok(ledger.meters.clone()) }
     }
 
     async fn certified(&self, meter: MeterId, time_ms: u64) -> Result<Option<u64>, UplinkError> {
@@ -421,6 +424,24 @@ async fn a_ledger_that_does_not_say_what_it_knows_of_meters_is_told_once_though_
     let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
     let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
     assert_eq!(codes, ["uplink/down", "uplink/up"]);
+}
+
+#[tokio::test]
+async fn a_last_reading_that_is_to_come_is_not_believed() {
+    let mut gateway = Gateway::new().await;
+    let meter = |last_ms| {
+        let registration =
+            Registration { modulus: 100, capacity_per_hour: 10, last_ms, register: 5, devices: 1, key: None };
+        LedgerMeter { carrier: Carrier::Water, registration, is_ours: true, retired: false }
+    };
+    let [right, wrong] = [1, 2].map(|number| MeterId([number; 16]));
+    gateway.fake.ledger().meters = BTreeMap::from([(right, meter(BEGIN)), (wrong, meter(BEGIN + 1))]);
+    gateway.sender.refresh(&[right, wrong]).await.unwrap().unwrap();
+    let known: Vec<MeterId> = gateway.shared.registrations.read().unwrap().keys().copied().collect();
+    assert_eq!(known, [right]);
+    gateway.step().await;
+    let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+    assert!(events[0].detail.en.contains("is to come by the chain's own time"), "{events:?}");
 }
 
 #[tokio::test]

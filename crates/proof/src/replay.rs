@@ -20,7 +20,6 @@ use utilidor_program::{Event as Told, Standing, State};
 use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{Event, Purpose};
-use utilidor_types::package::TariffId;
 use utilidor_types::price_index::IndexRead;
 use utilidor_types::receipt::Cause;
 use utilidor_types::{AccountId, AgreementId, Bands, ChainId, DueItem, MeterId, Money, Statement, Timestamp};
@@ -443,7 +442,7 @@ impl Replay {
         })
     }
 
-    /// The agreement's statement of this number, if this receipt has issued it: one can issue several.
+    /// The agreement's statement of this number, if this receipt has issued it.
     pub(crate) fn issued_in<'h>(&self, happened: Happened<'h>, number: u32) -> Option<&'h Statement> {
         self.statements_in(happened).find(|statement| statement.number == number)
     }
@@ -484,10 +483,9 @@ impl Replay {
         let (_, terms) = self.in_force.iter().rfind(|(since, _)| *since <= from)?;
         let utilidor_types::Program::Subscription(terms) = &terms.program else { return None };
         let service = terms.services.iter().find(|service| service.meter == Some(meter))?;
-        let (package, version, carrier, option) = (terms.package, terms.version, service.carrier, service.option);
-        let tariff = self.documents.tariff(TariffId { package, version, carrier, option })?;
-        let (_, document) = self.documents.packages.get(&(package, version))?;
-        Some((tariff.tariff.calendar()?, document.terms.offset_minutes))
+        let (_, document) = self.documents.packages.get(&(terms.package, terms.version))?;
+        let chosen = document.options_of(service.carrier).nth(service.option.into())?;
+        Some((chosen.tariff.calendar()?, document.terms.offset_minutes))
     }
 }
 

@@ -10,7 +10,7 @@ use utilidor_program::wasm::{self, Module};
 use utilidor_program::{Case, Draft, Effect, Event as Told, Facts, Step, Sums};
 use utilidor_types::agreement::{AgreementTerms, Party};
 use utilidor_types::event::{Event, Filled, MeterSegment, Movement, Purpose, Source};
-use utilidor_types::package::{Package, PackageTerms, TariffId, TariffOption};
+use utilidor_types::package::{Package, PackageTerms, TariffOption};
 use utilidor_types::price_index::IndexRead;
 use utilidor_types::program::Publication;
 use utilidor_types::{
@@ -62,11 +62,6 @@ impl Documents {
     pub fn package(&self, id: PackageId, version: u32) -> Result<&(AccountId, Package), String> {
         let missing = || format!("the publication of package {id} version {version} is missing");
         self.packages.get(&(id, version)).ok_or_else(missing)
-    }
-
-    /// The tariff of that id, if its package is at hand.
-    pub fn tariff(&self, id: TariffId) -> Option<&TariffOption> {
-        self.packages.get(&(id.package, id.version))?.1.options_of(id.carrier).nth(id.option.into())
     }
 }
 

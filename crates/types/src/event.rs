@@ -160,8 +160,7 @@ pub struct MeterSegment {
     pub fills: Bounded<Fill, MAX_METER_AGREEMENTS>,
     /// The supply that the rest is charged to, by agreement and binding, if one was open.
     pub supply: Option<(AgreementId, u8)>,
-    /// The highest mean power between two certified readings at most an hour apart that ended in it: quantity and
-    /// milliseconds.
+    /// The highest mean power between two certified readings at most an hour apart that ended in it: quantity and milliseconds.
     pub peak: (Quantity, u32),
 }
 
@@ -173,8 +172,7 @@ impl MeterSegment {
 
     /// What passed in it, by band.
     pub fn passed(&self) -> Option<Bands> {
-        let bands = |registers: &[Register; BANDS]| Bands(registers.map(Register::quantity));
-        bands(&self.after).checked_sub(&bands(&self.before))
+        Bands(self.after.map(Register::quantity)).checked_sub(&Bands(self.before.map(Register::quantity)))
     }
 
     /// What purchases left of it, by band.
@@ -300,8 +298,7 @@ pub enum Event {
         #[cfg_attr(feature = "schema", schema(value_type = String))]
         reason: Text<MAX_REASON_BYTES>,
     },
-    /// A user paid ahead. What it buys is settled when the meter has passed this time: a debt is paid first, and the
-    /// remainder sets the discount.
+    /// A user paid ahead. What it buys is settled when the meter has passed this time: a debt is paid first, and the remainder sets the discount.
     Prepaid {
         /// The subscription.
         subscription: AgreementId,

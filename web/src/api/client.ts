@@ -82,6 +82,7 @@ export async function answer<T>(asked: Promise<{ data?: T; error?: unknown; resp
     throw new NoAnswer({ code: unanswered(error), title: String(error) }, 0);
   }
   if (got.data !== undefined) return got.data;
+  if (got.response.ok) throw new NoAnswer({ code: 'app/wrong-answer', title: 'an answer without content' }, 0);
   const problem = (got.error && typeof got.error === 'object' ? got.error : {}) as Problem;
   throw new NoAnswer(problem, got.response.status);
 }
