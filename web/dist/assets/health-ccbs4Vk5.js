@@ -1,0 +1,1 @@
+import{St as e}from"./index-D7K7nI1W.js";var t=3*e,n=26*e;function r(e){return e.reduce((e,t)=>Math.max(e,t.read_ms),0)}function i(r,i,a=0){let o=r.retired?0:Math.max(0,i-r.read_ms),s=o>n||!r.retired&&a-r.read_ms>t;return{silentMs:o,troubled:s,worry:r.retired?-1:(s?1e6+o/e:0)+r.gaps*10+r.corrections}}export{r as n,i as t};
