@@ -264,7 +264,7 @@ export async function whatCannotBeShownIsSaid(world) {
     return route.fulfill({ json: { items: [], next: 'abc' } });
   });
   await page.goto(`${node}/money`);
-  await page.locator('[data-cut]').waitFor();
+  await page.locator('[data-cut]').waitFor({ timeout: 60_000 });
   await settled(me, 'a list without an end');
   expect(asked < 2_000, `a list without an end was asked for ${asked} times`);
   await me.context.close();
