@@ -2865,10 +2865,7 @@ export interface components {
             interval: components["schemas"]["Window"];
             /** @description The meter. */
             meter: components["schemas"]["MeterId"];
-            /**
-             * @description The highest mean power between two certified readings at most an hour apart that ended in it: quantity and
-             *     milliseconds.
-             */
+            /** @description The highest mean power between two certified readings at most an hour apart that ended in it: quantity and milliseconds. */
             peak: [
                 string,
                 number
