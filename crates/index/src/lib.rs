@@ -33,7 +33,6 @@ pub use store::{
 
 use crate::fold::{FoldError, Known};
 use crate::store::Store;
-use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use utilidor_types::{ChainId, Digest, Genesis, block::FinalBlock};
 
@@ -138,25 +137,9 @@ impl Index {
     /// Begins an index anew, whatever the file holds: it is removed, and the log beside it, for damage can outlive what empties it.
     /// Nobody may have it open.
     pub fn anew(path: impl AsRef<Path>, genesis: &Genesis) -> Result<Self, OpenError> {
-        use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
         let path = path.as_ref();
         match Self::open(path, genesis) {
-            Err(OpenError::Sqlite(error))
-                if matches!(
-                    error.sqlite_error_code(),
-                    Some(
-                        CannotOpen
-                            | DatabaseBusy
-                            | DatabaseLocked
-                            | DiskFull
-                            | OutOfMemory
-                            | PermissionDenied
-                            | ReadOnly
-                    )
-                ) =>
-            {
-                return Err(error.into());
-            }
+            Err(OpenError::Sqlite(error)) if store::is_kept_out(&error) => return Err(error.into()),
             Err(error @ OpenError::Genesis { .. }) => return Err(error),
             // Everything else is damage, such as a table that is gone or another chain's name.
             Ok(_) | Err(_) => {}

@@ -161,24 +161,21 @@ pub fn copy(from: &Path, to: &Path) -> rusqlite::Result<()> {
     open_to_read(from)?.execute("VACUUM INTO ?1", [to]).map(drop)
 }
 
-/// Whether it is the machine that failed, so that nothing is known of the file: a full disk, a folder that may not be written.
-pub fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+/// Whether the machine does not let the file be used, so that nothing is known of it: a full disk, a folder that may not be written.
+pub(crate) fn is_kept_out(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly,
     };
+    let code = error.sqlite_error_code();
     matches!(
-        error.sqlite_error_code(),
-        Some(
-            CannotOpen
-                | DatabaseBusy
-                | DatabaseLocked
-                | DiskFull
-                | OutOfMemory
-                | PermissionDenied
-                | ReadOnly
-                | SystemIoFailure
-        )
+        code,
+        Some(CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly)
     )
+}
+
+/// Whether it is the machine that failed: the same, or reading and writing did, which a damaged file can bring about too.
+pub fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+    is_kept_out(error) || error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
 }
 
 /// How far the tables in a file are, if they are of this release's schema.
