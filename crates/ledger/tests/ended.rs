@@ -173,6 +173,23 @@ fn a_purchase_that_both_have_ended_warns_of_no_reading_and_settles_nothing_any_m
     assert_eq!(pass_after_end(&mut world, &[]), []);
 }
 
+/// Alice buys of a seller, without deposits; what no reading proves was not delivered.
+fn buy(world: &mut World, seller: &str, lot: PurchaseLot, window: Window, grace_ms: u64) {
+    let terms = PurchaseTerms {
+        lots: vec![lot].try_into().unwrap(),
+        window,
+        deposit_permille: 0,
+        guarantee_permille: 0,
+        tolerance_permille: 0,
+        grace_ms: grace_ms as u32,
+        substitute: Substitute::Nothing,
+    };
+    let terms = AgreementTerms::between(account(seller), account("alice"), Program::Purchase(terms));
+    let (agreement, signed) = (agreement_of(seller, "bought"), terms.digest());
+    world.done(seller, Action::ProposeAgreement { label: label("bought"), terms, signing_ms: HOUR_MS as u32 });
+    world.done("alice", Action::SignAgreement { agreement, terms: signed });
+}
+
 /// 100 kWh and 2 m3 of before the end are certified after the final statement, and then both meters are silent. The user has 100.00.
 #[test]
 fn the_last_supplements_of_two_services_take_what_money_there_is_one_after_the_other() {
@@ -214,19 +231,7 @@ fn the_last_supplement_waits_for_a_purchase_that_still_takes_of_its_meter() {
             price: Price::micro_per_kwh(600_000),
             metering: Metering { delivery: None, take: Some(meter_id("alice/electricity")) },
         };
-        let terms = PurchaseTerms {
-            lots: vec![lot].try_into().unwrap(),
-            window: Window { from: at(1, 5, 0), to: at(1, 10, 0) },
-            deposit_permille: 0,
-            guarantee_permille: 0,
-            tolerance_permille: 0,
-            grace_ms: (grace_days * DAY_MS) as u32,
-            substitute: Substitute::Nothing,
-        };
-        let terms = AgreementTerms::between(account("station"), account("alice"), Program::Purchase(terms));
-        let (agreement, signed) = (agreement_of("station", "bought"), terms.digest());
-        world.done("station", Action::ProposeAgreement { label: label("bought"), terms, signing_ms: HOUR_MS as u32 });
-        world.done("alice", Action::SignAgreement { agreement, terms: signed });
+        buy(&mut world, "station", lot, Window { from: at(1, 5, 0), to: at(1, 10, 0) }, grace_days * DAY_MS);
         world.now = at(1, 8, 7);
         world.done("gateway", world.readings("alice/electricity", &[(at(1, 8, 7), 0)]));
         world.pass_to(at(1, 8, 12));
@@ -266,19 +271,7 @@ fn what_a_purchase_gives_back_long_after_the_end_of_a_supply_is_billed_all_the_s
             price: Price::micro_per_kwh(1),
             metering,
         };
-        let terms = PurchaseTerms {
-            lots: vec![lot].try_into().unwrap(),
-            window: Window { from: at(1, 1, 1), to: at(1, 31, 0) },
-            deposit_permille: 0,
-            guarantee_permille: 0,
-            tolerance_permille: 0,
-            grace_ms: grace_ms as u32,
-            substitute: Substitute::Nothing,
-        };
-        let terms = AgreementTerms::between(account("roof"), account("alice"), Program::Purchase(terms));
-        let (agreement, signed) = (agreement_of("roof", "sold"), terms.digest());
-        world.done("roof", Action::ProposeAgreement { label: label("sold"), terms, signing_ms: HOUR_MS as u32 });
-        world.done("alice", Action::SignAgreement { agreement, terms: signed });
+        buy(&mut world, "roof", lot, Window { from: at(1, 1, 1), to: at(1, 31, 0) }, grace_ms);
         for day in 2..=31 {
             world.pass_to(at(1, day, 0));
             let so_far = u64::from(day - 1) * 100 * KWH;
